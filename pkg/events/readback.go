@@ -1,0 +1,73 @@
+package events
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ErrNoMessage says that the stream's leader holds no message at this place, or that there is no such stream.
+var ErrNoMessage = errors.New("the stream holds no such message")
+
+// ReadBack returns the message at this place of a stream, as it was stored. It asks the stream's leader, never a
+// replica: a replica that lags does not have what the leader has. The error is ErrNoMessage only when the leader
+// says so; a leader that does not answer is another error.
+func ReadBack(ctx context.Context, js jetstream.JetStream, stream string, seq uint64) (Message, error) {
+	subject := APISubject(js, "STREAM.MSG.GET."+stream)
+	reply, err := js.Conn().RequestWithContext(ctx, subject, []byte(`{"seq":`+strconv.FormatUint(seq, 10)+`}`))
+	if err != nil {
+		return Message{}, fmt.Errorf("read message %d of stream %s: %w", seq, stream, err)
+	}
+	var response struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message struct {
+			Subject string    `json:"subject"`
+			Seq     uint64    `json:"seq"`
+			Header  []byte    `json:"hdrs"`
+			Data    []byte    `json:"data"`
+			Time    time.Time `json:"time"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(reply.Data, &response); err != nil {
+		return Message{}, fmt.Errorf("read message %d of stream %s: %w", seq, stream, err)
+	}
+	if gone(response.Error) {
+		return Message{}, ErrNoMessage
+	}
+	if response.Error != nil {
+		return Message{}, fmt.Errorf("read message %d of stream %s: %w", seq, stream, response.Error)
+	}
+	m := response.Message
+	var header nats.Header
+	if len(m.Header) > 0 {
+		if header, err = nats.DecodeHeadersMsg(m.Header); err != nil {
+			return Message{}, fmt.Errorf("read headers of message %d of stream %s: %w", seq, stream, err)
+		}
+	}
+	return Message{m.Subject, header, m.Data, stream, m.Seq, m.Time}, nil
+}
+
+func gone(e *jetstream.APIError) bool {
+	return e != nil && (e.ErrorCode == jetstream.JSErrCodeMessageNotFound || e.ErrorCode == jetstream.JSErrCodeStreamNotFound)
+}
+
+// APISubject returns the subject of a JetStream request, for example "STREAM.INFO.JOBS", under the prefix or in the
+// domain that js was made with.
+func APISubject(js jetstream.JetStream, request string) string {
+	options := js.Options()
+	switch {
+	case options.APIPrefix != "":
+		return strings.TrimSuffix(options.APIPrefix, ".") + "." + request
+	case options.Domain != "":
+		return "$JS." + options.Domain + ".API." + request
+	default:
+		return jetstream.DefaultAPIPrefix + request
+	}
+}

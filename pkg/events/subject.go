@@ -1,0 +1,152 @@
+package events
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"oprun.example/pkg/dedupe"
+)
+
+// DefaultPrefix is the first token of every job's subject, unless a setting says otherwise.
+const DefaultPrefix = "jobs"
+
+// MaxTypeLength bounds a job type, in bytes.
+const MaxTypeLength = 100
+
+// eventsPrefix is the first token of terminal events. They must never be stored as jobs.
+const eventsPrefix = "events"
+
+// What is wrong with a subject or a type, as fixed values: the worker parses every delivery, and fmt is slow.
+var (
+	errTypeLong    = errors.New("a job type has at most 100 characters")
+	errTypeTokens  = errors.New("a job type has 2 to 6 words, with dots between them")
+	errTypeForm    = errors.New("a job type's words begin with a-z and go on with a-z, 0-9 and _")
+	errPrefix      = errors.New("subject prefix: its words are made of letters, digits, - and _, and the first is not \"events\"")
+	errForeign     = errors.New("it does not begin with the prefix")
+	errNoScope     = errors.New("after the prefix comes tenant or workspace")
+	errIDNotSpelt  = errors.New("after tenant or workspace comes a UUID, in lower case")
+	errScopeNoType = errors.New("after the scope comes the job type")
+)
+
+// Subjects writes and reads the subjects of jobs: "<prefix>.tenant.<external id>.<job type>" and
+// "<prefix>.workspace.<id>.<job type>". The zero value has the prefix "jobs".
+type Subjects struct {
+	Prefix string // one or more words; "" is [DefaultPrefix]
+}
+
+func (s Subjects) prefix() string {
+	if s.Prefix == "" {
+		return DefaultPrefix
+	}
+	return s.Prefix
+}
+
+// Validate reports a prefix that could not be part of a subject, or that would make jobs of terminal events.
+func (s Subjects) Validate() error {
+	for i, word := range strings.Split(s.prefix(), ".") {
+		if word == "" || strings.ContainsFunc(word, notInPrefix) || i == 0 && word == eventsPrefix {
+			return errPrefix
+		}
+	}
+	return nil
+}
+
+func notInPrefix(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+}
+
+// Subject returns the subject of a job. It does not check the type: see [ValidType].
+func (s Subjects) Subject(scope dedupe.Scope, jobType string) string {
+	return s.prefix() + "." + scope.String() + "." + jobType
+}
+
+// All returns the wildcard that all jobs match, the subject of the stream.
+func (s Subjects) All() string { return s.prefix() + ".>" }
+
+// Filter returns the subjects that jobs of these types match, in whatever scope: the filter of a consumer. They are
+// sorted and without repeats, so that the same types give the same filter. No types give none, which is no filter.
+func (s Subjects) Filter(jobTypes ...string) []string {
+	if len(jobTypes) == 0 {
+		return nil
+	}
+	types := slices.Compact(slices.Sorted(slices.Values(jobTypes)))
+	for i, jobType := range types {
+		types[i] = s.prefix() + ".*.*." + jobType
+	}
+	return types
+}
+
+// Parse reads what [Subjects.Subject] writes, and only that: an id in upper case would escape the permissions and
+// filters that are written for the lower-case one. Its errors say what should stand there and quote nothing. On the
+// good path it allocates nothing.
+func (s Subjects) Parse(subject string) (dedupe.Scope, string, error) {
+	rest, ok := strings.CutPrefix(subject, s.prefix())
+	if !ok || rest == "" || rest[0] != '.' {
+		return dedupe.Scope{}, "", errForeign
+	}
+	kindName, rest, _ := strings.Cut(rest[1:], ".")
+	kind, err := dedupe.ParseScopeKind(kindName)
+	if err != nil {
+		return dedupe.Scope{}, "", errNoScope
+	}
+	idText, jobType, found := strings.Cut(rest, ".")
+	id, ok := parseID(idText)
+	if !ok {
+		return dedupe.Scope{}, "", errIDNotSpelt
+	}
+	if !found {
+		return dedupe.Scope{}, "", errScopeNoType
+	}
+	if err := ValidType(jobType); err != nil {
+		return dedupe.Scope{}, "", err
+	}
+	return dedupe.Scope{Kind: kind, ID: id}, jobType, nil
+}
+
+// parseID reads a UUID in its one canonical spelling; uuid.Parse alone would take four others.
+func parseID(text string) (uuid.UUID, bool) {
+	if len(text) != 36 || strings.ContainsAny(text, "ABCDEF") {
+		return uuid.Nil, false
+	}
+	id, err := uuid.Parse(text)
+	return id, err == nil
+}
+
+// ValidType reports what is wrong with the spelling of a job type: two to six words with dots between them, each a
+// lower-case letter and then lower-case letters, digits and underscores, [MaxTypeLength] characters in all. Whether
+// the type exists is the catalogue's to say.
+func ValidType(jobType string) error {
+	if len(jobType) > MaxTypeLength {
+		return errTypeLong
+	}
+	words, atStart := 1, true
+	for i := range len(jobType) {
+		c := jobType[i]
+		switch {
+		case 'a' <= c && c <= 'z':
+			atStart = false
+		case atStart:
+			return errTypeForm
+		case c == '.':
+			words, atStart = words+1, true
+		case c != '_' && (c < '0' || c > '9'):
+			return errTypeForm
+		}
+	}
+	if atStart {
+		return errTypeForm
+	}
+	if words < 2 || words > 6 {
+		return errTypeTokens
+	}
+	return nil
+}
+
+// TerminalSubject returns the core NATS subject on which the end of a run is told, after its commit:
+// "events.<outcome>.tenant.<external id>.<job type>". It lies outside every prefix of jobs.
+func TerminalSubject(outcome string, scope dedupe.Scope, jobType string) string {
+	return eventsPrefix + "." + outcome + "." + scope.String() + "." + jobType
+}
