@@ -218,3 +218,21 @@ func TestApply_fails_clearly(t *testing.T) {
 		}
 	})
 }
+
+func TestTopologyFor(t *testing.T) {
+	t.Parallel()
+	all := DefaultTopology()
+	some := all.For("b.two", "a.one", "b.two")
+	if some.Consumer == all.Consumer || some.Consumer != all.For("a.one", "b.two").Consumer {
+		t.Errorf("consumer %q: want a name of its own that depends on the types alone", some.Consumer)
+	}
+	if diff := cmp.Diff([]string{"a.one", "b.two"}, some.Types); diff != "" {
+		t.Errorf("types (-want +got):\n%s", diff)
+	}
+	if got := all.For(); got.Consumer != all.Consumer {
+		t.Errorf("no types gave consumer %q", got.Consumer)
+	}
+	if err := some.Validate(); err != nil {
+		t.Error(err)
+	}
+}

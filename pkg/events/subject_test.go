@@ -60,7 +60,7 @@ func TestParse_refuses(t *testing.T) {
 }
 
 // Not parallel: it counts the allocations of the whole process.
-func TestParse_allocates_nothing(t *testing.T) {
+func TestParse_allocates_nothing(t *testing.T) { //nolint:paralleltest // see above
 	subjects := Subjects{Prefix: "acme.jobs"}
 	subject := subjects.Subject(tenant, fetchType)
 	if n := testing.AllocsPerRun(100, func() { _, _, _ = subjects.Parse(subject) }); n > 0 {

@@ -2,8 +2,12 @@ package events
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -47,6 +51,18 @@ func DefaultTopology() Topology {
 		AckWait:       30 * time.Second,
 		MaxAckPending: 65536, // the server's own 1,000 would stall a fleet
 	}
+}
+
+// For returns the same topology with a consumer for these job types alone, whose name is made from them: workers that
+// run some types share it, and those that run all keep theirs. No types change nothing.
+func (t Topology) For(jobTypes ...string) Topology {
+	if len(jobTypes) == 0 {
+		return t
+	}
+	t.Types = slices.Compact(slices.Sorted(slices.Values(jobTypes)))
+	sum := sha256.Sum256([]byte(strings.Join(t.Types, "\n")))
+	t.Consumer += "-" + hex.EncodeToString(sum[:4])
+	return t
 }
 
 // Validate reports a topology that no server would take, or that would lose jobs.
