@@ -1,0 +1,16 @@
+// Package proc is what each of our processes needs around it: signals and exit codes, a logger, and the connections to
+// Postgres and NATS that are waited for at the start.
+//
+// It promises that a failure reads the same everywhere (`name: what went wrong`, then a line that says what to type),
+// that its exit code is one of six, and that no password reaches a terminal or a log. It leaves flags, the environment
+// and the defaults of addresses to the commands, and everything about jobs to the packages.
+//
+//	func main() { proc.Main("consumer", run) }
+//
+//	func run(ctx context.Context) error {
+//		log, err := proc.Logger(os.Stderr, os.Getenv("OPRUN_LOG_FORMAT"), os.Getenv("OPRUN_LOG_LEVEL"))
+//		…
+//		pool, err := proc.ConnectPostgres(ctx, os.Getenv("DATABASE_URL"), proc.DefaultWait, nil)
+//		…
+//	}
+package proc

@@ -1,0 +1,76 @@
+package proc
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/lmittmann/tint"
+)
+
+// Logger returns a logger that writes to w. format is text, json or empty: text on a terminal, json otherwise. level is
+// debug, info, warn, error or empty: info. Colours appear on a terminal only, and not when NO_COLOR is set. Anything
+// else is an *Error with the code Usage. The logger may be used by many goroutines.
+func Logger(w io.Writer, format, level string) (*slog.Logger, error) {
+	least, err := parseLevel(level)
+	if err != nil {
+		return nil, err
+	}
+	terminal := isTerminal(w)
+	if format == "" {
+		format = "json"
+		if terminal {
+			format = "text"
+		}
+	}
+	switch format {
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: least})), nil
+	case "text":
+		return slog.New(tint.NewTextHandler(w, &tint.Options{
+			Level:      least,
+			TimeFormat: time.TimeOnly,
+			NoColor:    !terminal || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb",
+		})), nil
+	}
+	return nil, &Error{
+		Code: Usage,
+		Err:  fmt.Errorf("unknown log format %q", format),
+		Hint: "type: export OPRUN_LOG_FORMAT=text, or json",
+	}
+}
+
+func parseLevel(level string) (slog.Level, error) {
+	switch level {
+	case "debug":
+		return slog.LevelDebug, nil
+	case "", "info":
+		return slog.LevelInfo, nil
+	case "warn":
+		return slog.LevelWarn, nil
+	case "error":
+		return slog.LevelError, nil
+	}
+	return 0, &Error{
+		Code: Usage,
+		Err:  fmt.Errorf("unknown log level %q", level),
+		Hint: "type: export OPRUN_LOG_LEVEL=debug, info, warn or error",
+	}
+}
+
+// isTerminal takes every character device but the null device for one. That needs no system call of its own, and a
+// wrong guess costs a colour.
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
+}
