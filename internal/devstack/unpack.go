@@ -1,0 +1,202 @@
+package devstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// cacheDir is the folder for our own copies. Root's home is closed to the account that runs Postgres for root, and
+// files of root in the home of the user behind a sudo would be in that user's way: root has the system's cache.
+func cacheDir() (string, error) {
+	if os.Geteuid() == 0 {
+		return "/var/cache/oprun", nil
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "oprun"), nil
+}
+
+const installHint = "type: export OPRUN_PG_BIN=<a folder with postgres and initdb, version 15 or later>, or install PostgreSQL " +
+	"(Debian: apt-get install postgresql; macOS: brew install postgresql@17)"
+
+// unpacked returns our own copy of the distribution's PostgreSQL, and makes it when there is none. OPRUN_NO_INSTALL
+// forbids both, so that what a process finds does not depend on what an earlier one left behind.
+func (p places) unpacked(ctx context.Context, as account, missing *MissingError) (binaries, error) {
+	missing.Hint = installHint
+	if p.installForbidden() {
+		missing.look("OPRUN_NO_INSTALL forbids unpacking a private copy")
+		missing.Hint = "type: unset OPRUN_NO_INSTALL (then a private copy is unpacked into the cache, and nothing is installed), or " +
+			strings.TrimPrefix(installHint, "type: ")
+		return binaries{}, missing
+	}
+	cache, err := p.cache()
+	if err == nil {
+		err = os.MkdirAll(cache, 0o755)
+	}
+	if err != nil {
+		missing.look("a private copy: no cache folder (XDG_CACHE_HOME may name one): %v", err)
+		return binaries{}, missing
+	}
+	copied, err := p.ownCopy(ctx, cache, as)
+	if ctx.Err() != nil {
+		return binaries{}, fmt.Errorf("unpack a private PostgreSQL: %w", context.Cause(ctx))
+	}
+	if err != nil {
+		missing.look("a private copy: %v", err)
+		return binaries{}, missing
+	}
+	return copied, nil
+}
+
+// installForbidden takes any value for a yes that does not plainly say no.
+func (p places) installForbidden() bool {
+	value := p.getenv("OPRUN_NO_INSTALL")
+	forbidden, err := strconv.ParseBool(value)
+	return value != "" && (forbidden || err != nil)
+}
+
+// ownCopy finds or makes the copy. One process of the machine works at a time; the others wait and find it made.
+func (p places) ownCopy(ctx context.Context, cache string, as account) (binaries, error) {
+	target := filepath.Join(cache, "postgresql-"+runtime.GOARCH)
+	if found, err := probeTree(ctx, target, as); err == nil {
+		return found, nil
+	}
+	unlock, err := lockCache(ctx, cache)
+	if err != nil {
+		return binaries{}, err
+	}
+	defer unlock()
+	if found, err := probeTree(ctx, target, as); err == nil {
+		return found, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return binaries{}, err
+	}
+	fmt.Fprintf(p.announce, "devstack: found no PostgreSQL; unpacking the distribution's packages into %s (once; nothing is installed)\n", target)
+	if err := p.makeCopy(ctx, cache, target, as); err != nil {
+		return binaries{}, err
+	}
+	return probeTree(ctx, target, as)
+}
+
+// makeCopy builds the copy beside its place and renames it there once it has been seen to run: a killed process leaves
+// something that nobody takes for a copy, and that the next one removes.
+func (p places) makeCopy(ctx context.Context, cache, target string, as account) error {
+	const unfinished = "unfinished-"
+	stale, _ := filepath.Glob(filepath.Join(cache, unfinished+"*"))
+	for _, dir := range stale {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	work, err := os.MkdirTemp(cache, unfinished)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	tree := filepath.Join(work, "tree")
+	// Whatever our umask, the account that runs the programs has to get in.
+	if err := errors.Join(os.Mkdir(tree, 0o755), os.Chmod(cache, 0o755), os.Chmod(work, 0o755), os.Chmod(tree, 0o755)); err != nil {
+		return err
+	}
+	if err := p.fill(ctx, work, tree, as); err != nil {
+		return err
+	}
+	// A copy that was there no longer runs. It goes only now, and with the rest.
+	if err := os.Rename(target, filepath.Join(work, "replaced")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Rename(tree, target)
+}
+
+// fill unpacks the server, and the libraries it needs when the machine lacks some of them.
+func (p places) fill(ctx context.Context, work, tree string, as account) error {
+	apt, err := p.newApt(filepath.Join(work, "apt"))
+	if err != nil {
+		return err
+	}
+	// An unreachable third source must not keep us from what the others have: the next step judges.
+	updateErr := apt.update(ctx)
+	server, err := apt.newestServer(ctx)
+	if err != nil {
+		return errors.Join(err, updateErr)
+	}
+	if err := apt.unpack(ctx, tree, server); err != nil {
+		return errors.Join(err, updateErr)
+	}
+	if _, err := probeTree(ctx, tree, as); err == nil {
+		return nil
+	}
+	libraries, err := apt.libraries(ctx, server)
+	if err != nil {
+		return err
+	}
+	if err := apt.unpack(ctx, tree, libraries...); err != nil {
+		return err
+	}
+	_, err = probeTree(ctx, tree, as)
+	return err
+}
+
+// probeTree probes an unpacked copy: on the machine's libraries, and if that fails on the copy's own.
+func probeTree(ctx context.Context, tree string, as account) (binaries, error) {
+	dirs, _ := filepath.Glob(filepath.Join(tree, "usr/lib/postgresql/*/bin"))
+	if len(dirs) == 0 {
+		return binaries{}, fmt.Errorf("no PostgreSQL in %s", tree)
+	}
+	dir := dirs[len(dirs)-1]
+	found, err := probe(ctx, dir, nil, as)
+	if err == nil {
+		return found, nil
+	}
+	libraries := libraryPath(tree)
+	if libraries == "" {
+		return binaries{}, err
+	}
+	return probe(ctx, dir, []string{"LD_LIBRARY_PATH=" + libraries}, as)
+}
+
+// libraryPath lists the folders of a copy that hold libraries.
+func libraryPath(tree string) string {
+	var dirs []string
+	for _, pattern := range []string{"usr/lib/*-linux-*", "lib/*-linux-*"} {
+		found, _ := filepath.Glob(filepath.Join(tree, pattern))
+		dirs = append(dirs, found...)
+	}
+	return strings.Join(dirs, ":")
+}
+
+// lockCache waits for the cache's lock. The kernel releases it when the process ends.
+func lockCache(ctx context.Context, cache string) (unlock func(), err error) {
+	file, err := os.OpenFile(filepath.Join(cache, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	retry := time.NewTicker(100 * time.Millisecond)
+	defer retry.Stop()
+	for {
+		err := lock(file, syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { _ = file.Close() }, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, errors.Join(err, file.Close())
+		}
+		select {
+		case <-retry.C:
+		case <-ctx.Done():
+			return nil, errors.Join(context.Cause(ctx), file.Close())
+		}
+	}
+}
