@@ -1,0 +1,200 @@
+package oprun
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"oprun.example/pkg/dedupe"
+)
+
+// Claimer is who claims: one worker process on one stream.
+type Claimer struct {
+	Worker  uuid.UUID     // shown as claimed_by
+	Stream  string        // where the deliveries come from
+	AckWait time.Duration // how long the broker waits before it delivers again
+}
+
+// Delivery is one message that asks whether it may run.
+type Delivery struct {
+	RunID       uuid.UUID // named by the message, or derived from its occurrence
+	Named       bool      // the message names the run: then the row decides, and must exist
+	Identity    dedupe.Identity
+	Token       uuid.UUID     // random, made by the caller: the same claim may be sent again under it
+	Lease       time.Duration // how long the claim is believed without a heartbeat
+	MaxAttempts int           // zero: DefaultMaxAttempts
+	Seq         uint64        // the message's place in the stream
+	StoredAt    time.Time
+	Initiator   string // who asked; empty: system
+}
+
+func (d *Delivery) maxAttempts() int { return cmp.Or(d.MaxAttempts, DefaultMaxAttempts) }
+
+// Answer is the ledger's verdict on one delivery.
+type Answer struct {
+	Verdict     dedupe.Verdict
+	RunID       uuid.UUID // the run it is, or the run that stands for it (Duplicate)
+	Attempt     int       // of the run; counts this claim (Execute)
+	MaxAttempts int
+	Input       []byte        // a named run's input, which replaces the message's body (Execute)
+	RetryIn     time.Duration // when asking again can have another answer (Busy)
+}
+
+// claimRounds is how often a delivery between two states is inserted and looked up, before it is told to come back.
+const claimRounds = 4
+
+// When deliveries that could not be judged should ask again.
+const (
+	contendedRetry = time.Second // another transaction holds the identity, or another worker the run
+	unsettledRetry = 100 * time.Millisecond
+)
+
+// Claim asks for each delivery whether it may run; answers[i] is about batch[i]. It costs one statement when all
+// are new, and one more for the rest of them together.
+//
+// It is idempotent by token: after an error the same batch may be sent again. It never waits long for a lock: a
+// delivery whose identity another transaction holds is Busy, and its neighbours are not held up. An error means
+// that some answers are unknown; claims that were made stay claims of their tokens.
+func (l *Ledger) Claim(ctx context.Context, who Claimer, batch []Delivery) ([]Answer, error) {
+	c := &claim{ledger: l, who: who, batch: batch, answers: make([]Answer, len(batch))}
+	fresh, known := c.sort(c.single())
+	for range claimRounds {
+		missed, err := c.insert(ctx, fresh)
+		if err != nil {
+			return nil, fmt.Errorf("claim %d deliveries: %w", len(batch), err)
+		}
+		known = append(known, missed...)
+		again, err := c.settle(ctx, known)
+		if err != nil {
+			return nil, fmt.Errorf("settle %d deliveries: %w", len(known), err)
+		}
+		if len(again) == 0 {
+			return c.answers, nil
+		}
+		fresh, known = c.sort(again)
+	}
+	for _, i := range append(fresh, known...) {
+		c.answers[i] = Answer{Verdict: dedupe.Busy, RunID: batch[i].RunID, RetryIn: unsettledRetry}
+	}
+	return c.answers, nil
+}
+
+// claim is one call of Claim. Deliveries are spoken of by their index in the batch.
+type claim struct {
+	ledger  *Ledger
+	who     Claimer
+	batch   []Delivery
+	answers []Answer
+}
+
+// single returns the deliveries without second copies of a run: these are answered at once, since one statement can
+// only be asked about one of them.
+func (c *claim) single() []int {
+	seen := make(map[uuid.UUID]struct{}, len(c.batch))
+	single := make([]int, 0, len(c.batch))
+	for i := range c.batch {
+		id := c.batch[i].RunID
+		if _, twice := seen[id]; twice {
+			c.blocked(i)
+			continue
+		}
+		seen[id] = struct{}{}
+		single = append(single, i)
+	}
+	return single
+}
+
+// sort parts deliveries that may create their run from those that name one.
+func (c *claim) sort(these []int) (fresh, named []int) {
+	for _, i := range these {
+		if c.batch[i].Named {
+			named = append(named, i)
+		} else {
+			fresh = append(fresh, i)
+		}
+	}
+	return fresh, named
+}
+
+// blocked answers a delivery that somebody else is at.
+func (c *claim) blocked(i int) {
+	c.answers[i] = Answer{Verdict: dedupe.Busy, RunID: c.batch[i].RunID, RetryIn: contendedRetry}
+}
+
+// insert tries to create the runs, and returns the deliveries that created none.
+func (c *claim) insert(ctx context.Context, these []int) (missed []int, err error) {
+	err = apart(these, func(part []int, wait time.Duration) error {
+		created, err := c.create(ctx, part, wait)
+		if err == nil {
+			missed = append(missed, c.executing(part, created)...)
+		}
+		return err
+	}, c.blocked)
+	return missed, err
+}
+
+// create sends the INSERT: the plain form while no key is taken, the tolerant one once one was.
+func (c *claim) create(ctx context.Context, these []int, wait time.Duration) (created []rawID, err error) {
+	args := c.newArgs(these)
+	read := func(rows pgx.Rows) error {
+		created, err = readIDs(rows, len(these))
+		return err
+	}
+	wary := &c.ledger.wary
+	if wary.strict() {
+		err := c.ledger.impatient(ctx, wait, claimNewSQL, args, read)
+		if !hasCode(err, uniqueViolation) {
+			return created, err
+		}
+	}
+	err = c.ledger.impatient(ctx, wait, claimTolerantSQL, args, read)
+	if err == nil && len(created) < len(these) {
+		wary.conflicted()
+	}
+	return created, err
+}
+
+// executing answers the deliveries whose runs were created, and returns the others.
+func (c *claim) executing(these []int, created []rawID) (missed []int) {
+	var made map[rawID]bool // nil: all of them
+	if len(created) < len(these) {
+		made = make(map[rawID]bool, len(created))
+		for _, id := range created {
+			made[id] = true
+		}
+	}
+	for _, i := range these {
+		d := &c.batch[i]
+		if made != nil && !made[rawID(d.RunID)] {
+			missed = append(missed, i)
+			continue
+		}
+		c.answers[i] = Answer{Verdict: dedupe.Execute, RunID: d.RunID, Attempt: 1, MaxAttempts: d.maxAttempts()}
+	}
+	return missed
+}
+
+// settle asks about deliveries that created no run, and returns those that should try to create one again.
+func (c *claim) settle(ctx context.Context, these []int) (again []int, err error) {
+	err = apart(these, func(part []int, wait time.Duration) error {
+		return c.ledger.impatient(ctx, wait, claimKnownSQL, c.knownArgs(part), func(rows pgx.Rows) error {
+			unsettled, err := c.readAnswers(rows, part)
+			again = append(again, unsettled...)
+			return err
+		})
+	}, c.blocked)
+	return again, err
+}
+
+// wariness remembers that keys were taken lately, so that the plain INSERT is not tried in vain.
+type wariness struct{ batches atomic.Int32 }
+
+const waryFor = 16 // batches
+
+func (w *wariness) conflicted()  { w.batches.Store(waryFor) }
+func (w *wariness) strict() bool { return w.batches.Load() <= 0 || w.batches.Add(-1) < 0 }

@@ -1,0 +1,51 @@
+package oprun
+
+import (
+	"testing"
+
+	"oprun.example/pkg/dedupe"
+)
+
+func TestClaimOfANamedRun(t *testing.T) {
+	t.Parallel()
+	scenes(t, map[string]func(s *scene){
+		"the_row_decides_what_is_run": func(s *scene) {
+			run := s.ensure("a")
+			answer := s.claim(s.naming(run))[0]
+			same(s.t, "answer", Answer{
+				Verdict: dedupe.Execute, RunID: run.ID, Attempt: 1, MaxAttempts: DefaultMaxAttempts, Input: []byte(`{"asked": "a"}`),
+			}, answer)
+			same(s.t, "identity", run.IdentityHash, s.run(run.ID).IdentityHash)
+			same(s.t, "a new request for its identity", dedupe.Duplicate, s.claim(s.delivery("a"))[0].Verdict)
+			same(s.t, "its second copy", dedupe.Busy, s.claim(s.naming(run))[0].Verdict)
+		},
+		"a_run_without_input_waits_until_the_relay_has_read_it_back": func(s *scene) {
+			d := s.delivery("a")
+			s.take(d)
+			s.endLease(d.RunID)
+			named := again(d)
+			named.Named = true
+			same(s.t, "answer", Answer{
+				Verdict: dedupe.Busy, RunID: d.RunID, Attempt: 1, MaxAttempts: 3, RetryIn: contendedRetry,
+			}, s.claim(named)[0])
+			must(s.t, s.KeepInput(s.t.Context(), d.RunID, []byte(`{"n": 1.0, "s": "\u0000"}`)))
+			answer := s.claim(named)[0]
+			same(s.t, "verdict", dedupe.Execute, answer.Verdict)
+			same(s.t, "input", `{"n": 1.0, "s": "\u0000"}`, string(answer.Input))
+		},
+		"a_message_that_is_its_own_origin_keeps_its_body": func(s *scene) {
+			d := s.delivery("a")
+			h := s.take(d)
+			s.requeue(Requeue{Hold: h, Input: []byte(`{}`), Ended: AttemptFailed})
+			answer := s.claim(again(d))[0]
+			same(s.t, "verdict", dedupe.Execute, answer.Verdict)
+			same(s.t, "input", "", string(answer.Input))
+		},
+		"named_and_new_deliveries_share_a_batch": func(s *scene) {
+			first, second := s.naming(s.ensure("a")), s.naming(s.ensure("b"))
+			answers := s.claim(s.delivery("a"), first, s.delivery("c"), second)
+			same(s.t, "answers", []string{"duplicate", "execute", "execute", "execute"}, verdicts(answers))
+			same(s.t, "the run that the duplicate joined", first.RunID, answers[0].RunID)
+		},
+	})
+}

@@ -1,0 +1,107 @@
+package oprun
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// SchemaVersion is the version of the schema that this package's statements are written for.
+const SchemaVersion = 1
+
+// lanes is how many connections a ledger keeps for its own statements: claims and completions must not wait for
+// each other, nor either of them for the transactions of handlers.
+const lanes = 6
+
+// DB is what a statement needs of a connection: a pool, a connection or a transaction of pgx.
+type DB interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
+}
+
+// Ledger is the record of runs in one database. It is safe for concurrent use.
+type Ledger struct {
+	pool *pgxpool.Pool // the caller's: transactions of handlers
+	db   *pgxpool.Pool // our own lanes
+	wary wariness
+}
+
+// Open returns the ledger in the database of this pool. Handlers' transactions use the pool; the ledger's own
+// statements use a few connections of its own, made with the pool's settings, so that no handler can starve a
+// heartbeat. It fails with an error that [IsSchema] recognises when the schema is missing or of another version.
+// Close it before the pool.
+func Open(ctx context.Context, pool *pgxpool.Pool) (*Ledger, error) {
+	db, err := pgxpool.NewWithConfig(ctx, laneConfig(pool.Config()))
+	if err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	l := &Ledger{pool: pool, db: db}
+	if err := l.CheckSchema(ctx); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// laneConfig turns the caller's settings into those of our own connections.
+func laneConfig(cfg *pgxpool.Config) *pgxpool.Config {
+	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = lanes, 1, 0
+	for name, value := range map[string]string{
+		// Plans that an index serves, the same from the first row to the billionth: a plan made for an empty table
+		// would scan it for a minute after it has grown.
+		"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_hashjoin": "off",
+		"enable_mergejoin": "off", "jit": "off",
+		// Each statement has to see what was committed before it.
+		"default_transaction_isolation": "read committed",
+		"application_name":              "oprun",
+	} {
+		cfg.ConnConfig.RuntimeParams[name] = value
+	}
+	theirs := cfg.AfterConnect
+	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		fastArrays(conn.TypeMap())
+		if theirs == nil {
+			return nil
+		}
+		return theirs(ctx, conn)
+	}
+	return cfg
+}
+
+// Close ends the ledger's own connections. It waits for statements in flight.
+func (l *Ledger) Close() { l.db.Close() }
+
+// CheckSchema returns nil when the database answers and its schema is the one this package is written for. The
+// error is a [*SchemaError] when it is not.
+func (l *Ledger) CheckSchema(ctx context.Context) error {
+	var version int
+	err := l.db.QueryRow(ctx, schemaVersionSQL).Scan(&version)
+	if hasCode(err, undefinedTable, invalidSchema) {
+		return &SchemaError{Want: SchemaVersion}
+	}
+	if err != nil {
+		return fmt.Errorf("read schema version: %w", err)
+	}
+	if version != SchemaVersion {
+		return &SchemaError{Want: SchemaVersion, Got: version}
+	}
+	return nil
+}
+
+// Begin starts a transaction for a handler's effects, on the caller's pool. End the run in it with [Ledger.On].
+func (l *Ledger) Begin(ctx context.Context) (pgx.Tx, error) { return l.pool.Begin(ctx) }
+
+// Tx is the ledger inside a transaction of the caller's.
+type Tx struct{ db DB }
+
+// On returns the ledger inside this transaction: what it does is done when the transaction commits.
+func (l *Ledger) On(tx pgx.Tx) *Tx { return &Tx{tx} }
+
+// millis turns a duration into what the statements take.
+func millis(d time.Duration) int64 { return d.Milliseconds() }

@@ -1,0 +1,160 @@
+package oprun
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// hot are the statements whose plans must never scan a table, and the indexes that serve them.
+var hot = map[string][]string{
+	"claim_new":          {"external_id_unique", "operation_run_deliveries_pkey", "workspaces_pkey"},
+	"claim_new tolerant": {"external_id_unique", "operation_run_deliveries_pkey", "workspaces_pkey"},
+	"claim_known": {
+		"external_id_unique", "operation_run_deliveries_pkey", "operation_runs_pkey", "runs_active_tenant", "runs_active_workspace",
+		"workspaces_pkey",
+	},
+	"extend":         {"operation_runs_pkey"},
+	"finish":         {"operation_runs_pkey"},
+	"confirm":        {"operation_run_attempts_pkey", "operation_runs_pkey"},
+	"confirm_wait":   {"operation_runs_pkey"},
+	"requeue":        {"operation_run_attempts_pkey", "operation_runs_pkey"},
+	"fence":          nil,
+	"due":            {"runs_due", "tenants_pkey"},
+	"published":      {"operation_runs_pkey"},
+	"postpone":       {"operation_runs_pkey"},
+	"keep_input":     {"operation_runs_pkey"},
+	"lose":           {"operation_runs_pkey"},
+	"sweep":          {"operation_runs_pkey", "runs_due"},
+	"bury":           nil,
+	"run":            {"operation_runs_pkey", "tenants_pkey"},
+	"attempts":       {"operation_run_attempts_pkey"},
+	"dead_letter":    {"dead_letters_pkey"},
+	"scope":          {"external_id_unique", "workspaces_pkey"},
+	"ensure_new":     nil,
+	"ensure_queued":  {"runs_active_tenant", "runs_active_workspace"},
+	"ensure_running": {"runs_active_tenant", "runs_active_workspace"},
+}
+
+// callers are the hot statements that run in transactions of the caller's, where no setting helps them.
+var callers = []string{"scope", "ensure_new", "ensure_queued", "ensure_running", "run"}
+
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	grow, err := os.ReadFile("testdata/fifty_thousand_runs.sql")
+	must(t, err)
+	scenes(t, map[string]func(s *scene){
+		"of_an_empty_ledger_that_was_never_analysed": func(s *scene) { s.checkPlans() },
+		"of_a_ledger_that_grew_and_was_never_analysed": func(s *scene) {
+			s.exec(neverAnalyse)
+			s.exec(string(grow))
+			s.checkPlans()
+		},
+		"of_a_ledger_that_was_analysed": func(s *scene) {
+			s.exec(neverAnalyse)
+			s.exec(string(grow))
+			s.exec("analyze")
+			s.checkPlans()
+		},
+	})
+}
+
+const neverAnalyse = `
+alter table oprun.workspaces set (autovacuum_enabled = off);
+alter table oprun.tenants set (autovacuum_enabled = off);
+alter table oprun.operation_runs set (autovacuum_enabled = off);
+alter table oprun.operation_run_attempts set (autovacuum_enabled = off);
+alter table oprun.operation_run_deliveries set (autovacuum_enabled = off);
+alter table oprun.dead_letters set (autovacuum_enabled = off)`
+
+// checkPlans looks at the plans of the hot statements where they run: on the ledger's own connections, or in a
+// caller's transaction.
+func (s *scene) checkPlans() {
+	s.t.Helper()
+	for _, name := range slices.Sorted(maps.Keys(hot)) {
+		s.checkPlan(name, s.db, "")
+	}
+	for _, name := range callers {
+		s.checkPlan(name, s.pool, "set local plan_cache_mode = 'force_generic_plan'")
+	}
+	s.checkPlan("finish", s.pool, laneSettingsSQL)
+}
+
+func (s *scene) checkPlan(name string, pool *pgxpool.Pool, settings string) {
+	s.t.Helper()
+	err := pgx.BeginFunc(s.t.Context(), pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(s.t.Context(), settings); err != nil {
+			return err
+		}
+		p, err := explain(s, tx, name)
+		if err != nil {
+			return err
+		}
+		if len(p.scanned) > 0 {
+			s.t.Errorf("%s (%s) scans %v", name, settings, p.scanned)
+		}
+		slices.Sort(p.indexes)
+		same(s.t, "indexes of "+name+" "+settings, hot[name], slices.Compact(p.indexes))
+		return nil
+	})
+	must(s.t, err)
+}
+
+// plan is what a plan reads: whole tables or indexes, and parts of indexes.
+type plan struct{ scanned, indexes []string }
+
+// explain returns the plan of a statement. Its parameters are all null, which a generic plan does not know.
+func explain(s *scene, tx pgx.Tx, name string) (p plan, err error) {
+	text := claimTolerantSQL
+	if file, tolerant := strings.CutSuffix(name, " tolerant"); !tolerant {
+		text = statement(file)
+	}
+	prepared, err := tx.Conn().Prepare(s.t.Context(), "plan of "+name, text)
+	if err != nil {
+		return p, err
+	}
+	nulls := strings.TrimSuffix(strings.Repeat("null, ", len(prepared.ParamOIDs)), ", ")
+	var explained string
+	err = tx.QueryRow(s.t.Context(), fmt.Sprintf(`explain (format json) execute "plan of %s"(%s)`, name, nulls)).Scan(&explained)
+	if err != nil {
+		return p, fmt.Errorf("explain %s: %w", name, err)
+	}
+	var roots []struct{ Plan node }
+	if err := json.Unmarshal([]byte(explained), &roots); err != nil {
+		return p, err
+	}
+	for _, root := range roots {
+		root.Plan.walk(&p)
+	}
+	return p, nil
+}
+
+// node is one step of a plan.
+type node struct {
+	Type     string `json:"Node Type"`
+	Relation string `json:"Relation Name"`
+	Index    string `json:"Index Name"`
+	Cond     string `json:"Index Cond"`
+	Plans    []node
+}
+
+func (n node) walk(p *plan) {
+	switch {
+	case n.Type == "Seq Scan":
+		p.scanned = append(p.scanned, n.Relation)
+	case n.Index != "" && n.Cond == "":
+		p.scanned = append(p.scanned, n.Index)
+	case n.Index != "":
+		p.indexes = append(p.indexes, n.Index)
+	}
+	for _, child := range n.Plans {
+		child.walk(p)
+	}
+}

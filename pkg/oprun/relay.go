@@ -1,0 +1,158 @@
+package oprun
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"oprun.example/pkg/dedupe"
+)
+
+// DueRun is a queued run that must be published, or looked for in the stream.
+type DueRun struct {
+	ID           uuid.UUID
+	Scope        dedupe.Scope
+	Type         string
+	DispatchNo   int    // a part of the Nats-Msg-Id; Published counts it up
+	PublishedSeq uint64 // where its last publication stands; 0: it is not in the stream
+	Input        []byte // nil: a message-first run whose payload is still only in the stream
+	OriginStream string // where such a run's message stands
+	OriginSeq    uint64
+	Initiator    string
+}
+
+// Due returns the queued runs whose time has come, the most overdue first, at most limit. It locks nothing:
+// processes that see the same run publish it under the same Nats-Msg-Id.
+func (l *Ledger) Due(ctx context.Context, limit int) ([]DueRun, error) {
+	rows, err := l.db.Query(ctx, dueSQL, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read due runs: %w", err)
+	}
+	due, err := pgx.CollectRows(rows, scanDue)
+	if err != nil {
+		return nil, fmt.Errorf("read due runs: %w", err)
+	}
+	return due, nil
+}
+
+func scanDue(row pgx.CollectableRow) (DueRun, error) {
+	var (
+		r                       DueRun
+		tenant                  *uuid.UUID
+		workspace               uuid.UUID
+		publishedSeq, originSeq *int64
+		originStream            *string
+	)
+	err := row.Scan(&r.ID, &tenant, &workspace, &r.Type, &r.DispatchNo, &publishedSeq, &r.Input, &originStream, &originSeq,
+		&r.Initiator)
+	r.Scope = dedupe.Workspace(workspace)
+	if tenant != nil {
+		r.Scope = dedupe.Tenant(*tenant)
+	}
+	if publishedSeq != nil {
+		r.PublishedSeq = uint64(*publishedSeq)
+	}
+	if originStream != nil && originSeq != nil {
+		r.OriginStream, r.OriginSeq = *originStream, uint64(*originSeq)
+	}
+	return r, err
+}
+
+// Publication is one run on its way through the stream.
+type Publication struct {
+	RunID      uuid.UUID
+	DispatchNo int // as Due gave it
+	Seq        uint64
+}
+
+// Published records publications that the broker acknowledged. A run that is not claimed within the wait, which
+// grows with its age up to ten minutes, becomes due again.
+func (l *Ledger) Published(ctx context.Context, sent []Publication, wait time.Duration) error {
+	ids, numbers, seqs := make([]rawID, len(sent)), make([]int32, len(sent)), make([]int64, len(sent))
+	for i, p := range sent {
+		ids[i], numbers[i], seqs[i] = rawID(p.RunID), int32(p.DispatchNo), int64(p.Seq)
+	}
+	if _, err := l.db.Exec(ctx, publishedSQL, ids, numbers, seqs, millis(wait)); err != nil {
+		return fmt.Errorf("record %d publications: %w", len(sent), err)
+	}
+	return nil
+}
+
+// Postpone puts off the next look at runs that still wait in the stream.
+func (l *Ledger) Postpone(ctx context.Context, waiting []Publication, wait time.Duration) error {
+	ids, numbers := make([]rawID, len(waiting)), make([]int32, len(waiting))
+	for i, p := range waiting {
+		ids[i], numbers[i] = rawID(p.RunID), int32(p.DispatchNo)
+	}
+	if _, err := l.db.Exec(ctx, postponeSQL, ids, numbers, millis(wait)); err != nil {
+		return fmt.Errorf("postpone %d runs: %w", len(waiting), err)
+	}
+	return nil
+}
+
+// KeepInput stores the payload of a message-first run, as the relay read it back from the stream.
+func (l *Ledger) KeepInput(ctx context.Context, runID uuid.UUID, input []byte) error {
+	if _, err := l.db.Exec(ctx, keepInputSQL, runID, string(input)); err != nil {
+		return fmt.Errorf("keep input of run %s: %w", runID, err)
+	}
+	return nil
+}
+
+// Ended is a run that the ledger itself brought to its end.
+type Ended struct {
+	RunID   uuid.UUID
+	Type    string
+	Outcome Outcome
+}
+
+// Lose ends a queued run as failed (run.message_lost): its payload was never kept, and the stream's leader says
+// that its message is gone. Nothing is done to a run that has moved on since Due.
+func (l *Ledger) Lose(ctx context.Context, runID uuid.UUID, dispatchNo int) ([]Ended, error) {
+	rows, err := l.db.Query(ctx, loseSQL, runID, dispatchNo)
+	if err != nil {
+		return nil, fmt.Errorf("end lost run %s: %w", runID, err)
+	}
+	ended, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Ended])
+	if err != nil {
+		return nil, fmt.Errorf("end lost run %s: %w", runID, err)
+	}
+	return ended, nil
+}
+
+// Swept is what one sweep did.
+type Swept struct {
+	Requeued int // attempts stopped beating; their runs are queued and due
+	Extended int // live runs, to be looked at again at their lease's end
+	Ended    []Ended
+}
+
+// Sweep looks at running runs whose time has come, at most limit: those whose lease has ended are queued again,
+// or ended when no attempt is left. Any number of processes may sweep at once. AckWait is the broker's: the
+// redelivery of a message-first run goes first.
+func (l *Ledger) Sweep(ctx context.Context, limit int, ackWait time.Duration) (Swept, error) {
+	var swept Swept
+	rows, err := l.db.Query(ctx, sweepSQL, limit, millis(ackWait))
+	if err != nil {
+		return swept, fmt.Errorf("sweep: %w", err)
+	}
+	var status string
+	var e Ended
+	_, err = pgx.ForEachRow(rows, []any{&e.RunID, &e.Type, &status, &e.Outcome}, func() error {
+		switch status {
+		case "queued":
+			swept.Requeued++
+		case "running":
+			swept.Extended++
+		default:
+			swept.Ended = append(swept.Ended, e)
+		}
+		return nil
+	})
+	if err != nil {
+		return swept, fmt.Errorf("sweep: %w", err)
+	}
+	return swept, nil
+}

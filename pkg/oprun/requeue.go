@@ -1,0 +1,70 @@
+package oprun
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Requeue is how an attempt hands its run back to be tried again.
+type Requeue struct {
+	Hold
+	Delay    time.Duration // from the database's now
+	GiveBack bool          // it does not count as an attempt: max attempts grows by one
+	Input    []byte        // kept in the row, so that the message is no longer needed
+	Ended    AttemptResult // empty: nothing to record
+	Error    string        // the handler's own words
+	Failures []Failure     // kept as NormalizeFailures returns them; for a run that has no attempt left
+}
+
+// Requeue parks runs in the ledger until they are due. The answer tells how each now stands: Pending when it will
+// be tried again, Failed when no attempt was left, Cancelled when that was asked for. A run that is not in the
+// answer was fenced. It may be sent again when its answer was lost; only of an attempt that left no record, Ended
+// being empty, a second answer does not tell whether the first one parked it.
+func (l *Ledger) Requeue(ctx context.Context, parked []Requeue) (map[uuid.UUID]Outcome, error) {
+	args, err := requeueArgs(parked)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := l.db.Query(ctx, requeueSQL, args...)
+	if err != nil {
+		return nil, fmt.Errorf("requeue %d runs: %w", len(parked), err)
+	}
+	stands, err := outcomes(rows, len(parked))
+	if err != nil {
+		return nil, fmt.Errorf("requeue %d runs: %w", len(parked), err)
+	}
+	return stands, nil
+}
+
+// outcomes reads a statement's columns id and outcome.
+func outcomes(rows pgx.Rows, n int) (map[uuid.UUID]Outcome, error) {
+	found := make(map[uuid.UUID]Outcome, n)
+	var id rawID
+	var outcome Outcome
+	_, err := pgx.ForEachRow(rows, []any{&id, &outcome}, func() error {
+		found[id] = outcome
+		return nil
+	})
+	return found, err
+}
+
+// requeueArgs are the parameters of requeue.sql.
+func requeueArgs(parked []Requeue) ([]any, error) {
+	n := len(parked)
+	ids, tokens, delays, givenBack := make([]rawID, n), make([]rawID, n), make([]int64, n), make([]bool, n)
+	inputs, results, errors, failures := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	for i := range parked {
+		p := &parked[i]
+		ids[i], tokens[i], delays[i], givenBack[i] = rawID(p.RunID), rawID(p.Token), millis(p.Delay), p.GiveBack
+		inputs[i], results[i], errors[i] = string(p.Input), string(p.Ended), errorText(p.Error)
+		var err error
+		if failures[i], err = failuresText(p.Failures); err != nil {
+			return nil, fmt.Errorf("failures of run %s: %w", p.RunID, err)
+		}
+	}
+	return []any{ids, tokens, delays, givenBack, inputs, results, errors, failures}, nil
+}

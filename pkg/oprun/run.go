@@ -1,0 +1,112 @@
+package oprun
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Run is one row of the ledger as people and programs see it: all but the input and the claim token.
+type Run struct {
+	ID                uuid.UUID        `db:"id" json:"id"`
+	WorkspaceID       uuid.UUID        `db:"workspace_id" json:"workspace_id"`
+	TenantID          *uuid.UUID       `db:"tenant_id" json:"tenant_id"` // the tenant's external id; nil: the workspace's own
+	Type              string           `db:"type" json:"type"`
+	IdentityHash      string           `db:"identity_hash" json:"identity_hash"` // hex
+	FollowUp          bool             `db:"follow_up" json:"follow_up"`
+	Once              bool             `db:"once" json:"once"`
+	Status            string           `db:"status" json:"status"` // queued, running, completed
+	Outcome           Outcome          `db:"outcome" json:"outcome"`
+	Attempt           int              `db:"attempt" json:"attempt"`
+	MaxAttempts       int              `db:"max_attempts" json:"max_attempts"`
+	ClaimedBy         *uuid.UUID       `db:"claimed_by" json:"claimed_by"`
+	LeaseExpiresAt    *time.Time       `db:"lease_expires_at" json:"lease_expires_at"`
+	RunAt             time.Time        `db:"run_at" json:"run_at"`
+	DispatchNo        int              `db:"dispatch_no" json:"dispatch_no"`
+	PublishedSeq      *int64           `db:"published_seq" json:"published_seq"` // where its last publication stands in the stream
+	DueAt             *time.Time       `db:"due_at" json:"due_at"`
+	OriginStream      *string          `db:"origin_stream" json:"origin_stream"`
+	OriginSeq         *int64           `db:"origin_seq" json:"origin_seq"`
+	OriginTime        *time.Time       `db:"origin_time" json:"origin_time"`
+	InitiatorName     string           `db:"initiator_name" json:"initiator_name"`
+	InitiatorID       *uuid.UUID       `db:"initiator_id" json:"initiator_id"`
+	SummaryCounts     map[string]int64 `db:"summary_counts" json:"summary_counts"`
+	FailureSummary    []Failure        `db:"failure_summary" json:"failure_summary"`
+	Context           json.RawMessage  `db:"context" json:"context"`
+	CooldownUntil     *time.Time       `db:"cooldown_until" json:"cooldown_until"`
+	CancelRequestedAt *time.Time       `db:"cancel_requested_at" json:"cancel_requested_at"`
+	CreatedAt         time.Time        `db:"created_at" json:"created_at"`
+	StartedAt         *time.Time       `db:"started_at" json:"started_at"`
+	CompletedAt       *time.Time       `db:"completed_at" json:"completed_at"`
+	UpdatedAt         time.Time        `db:"updated_at" json:"updated_at"`
+}
+
+// LogValue shows what a log line needs of a run.
+func (r Run) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("id", r.ID.String()), slog.String("type", r.Type),
+		slog.String("outcome", string(r.Outcome)), slog.Int("attempt", r.Attempt))
+}
+
+// Attempt is one recorded attempt of a run.
+type Attempt struct {
+	Attempt   int           `db:"attempt" json:"attempt"`
+	ClaimedBy *uuid.UUID    `db:"claimed_by" json:"claimed_by"`
+	Result    AttemptResult `db:"result" json:"result"`
+	Error     string        `db:"error" json:"error,omitempty"`
+	EndedAt   time.Time     `db:"ended_at" json:"ended_at"`
+}
+
+// Run returns one run, or ErrNotFound.
+func (l *Ledger) Run(ctx context.Context, id uuid.UUID) (Run, error) { return readRun(ctx, l.db, id) }
+
+func readRun(ctx context.Context, db DB, id uuid.UUID) (Run, error) {
+	rows, err := db.Query(ctx, runSQL, id)
+	if err != nil {
+		return Run{}, fmt.Errorf("read run %s: %w", id, err)
+	}
+	run, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Run])
+	return run, orNotFound(err, "run", id)
+}
+
+// Attempts returns the recorded attempts of a run, oldest first: all attempts but one that succeeded first time.
+func (l *Ledger) Attempts(ctx context.Context, runID uuid.UUID) ([]Attempt, error) {
+	rows, err := l.db.Query(ctx, attemptsSQL, runID)
+	if err != nil {
+		return nil, fmt.Errorf("read attempts of run %s: %w", runID, err)
+	}
+	attempts, err := pgx.CollectRows(rows, pgx.RowToStructByName[Attempt])
+	if err != nil {
+		return nil, fmt.Errorf("read attempts of run %s: %w", runID, err)
+	}
+	return attempts, nil
+}
+
+// RunFilter selects runs; zero fields select all.
+type RunFilter struct {
+	Before  uuid.UUID // the last id of the page before
+	Status  string
+	Outcome Outcome
+	Type    string
+	Tenant  uuid.UUID // external id
+	Since   time.Time // created at or after
+	Limit   int       // zero: 50
+}
+
+// Runs returns a page of runs, newest first. It may read many rows, and so uses a connection of the caller's pool.
+func (l *Ledger) Runs(ctx context.Context, f RunFilter) ([]Run, error) {
+	rows, err := l.pool.Query(ctx, runsSQL, optional(f.Before), optional(f.Status), optional(f.Outcome), optional(f.Type),
+		optional(f.Tenant), optional(f.Since), pageSize(f.Limit))
+	if err != nil {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	runs, err := pgx.CollectRows(rows, pgx.RowToStructByName[Run])
+	if err != nil {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	return runs, nil
+}

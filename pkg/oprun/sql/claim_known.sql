@@ -1,0 +1,98 @@
+-- Decides: what becomes of the deliveries that created no run: take over, skip, wait or try again.
+-- Indexes: the primary keys, runs_active_tenant, runs_active_workspace.
+-- It must be a statement of its own, with a snapshot taken after claim_new.sql: only then does it see the rows that
+-- stood in the way. "again" means that nothing stands there any more; the caller inserts anew.
+-- $1 run ids, $2 tenant scoped?, $3 scope ids, $4 types, $5 identity hashes, $6 claim tokens, $7 leases in ms,
+-- $8 does the message name the run?; $9 worker
+with delivery as materialized (
+  select d.*, s.workspace_id, s.tenant_id
+  from unnest($1::uuid[], $2::boolean[], $3::uuid[], $4::text[], $5::bytea[], $6::uuid[], $7::bigint[], $8::boolean[])
+    with ordinality d(id, tenant_scoped, scope_id, type, hash, token, lease_ms, named, ord)
+  left join lateral (
+    select t.workspace_id, t.id as tenant_id from oprun.tenants t where d.tenant_scoped and t.external_id = d.scope_id
+    union all
+    select w.id, null from oprun.workspaces w where not d.tenant_scoped and w.id = d.scope_id
+    limit 1) s on true),
+-- runs that may be taken: due, with nobody's live lease on them; a row that another statement holds is passed over.
+-- A named run without input is not taken: the body on the wire is not its own. The relay reads its input back first.
+-- A claim that is sent again, since its answer was lost, gets the rest of its own attempt: that one never began.
+taken as materialized (
+  select d.token as new_token, d.lease_ms, r.id, r.status, r.attempt, r.claim_token, r.claimed_by,
+    r.claim_token is not distinct from d.token as resent,
+    case when r.cancel_requested_at is not null then 'cancelled'
+         when r.attempt >= r.max_attempts and r.claim_token is distinct from d.token then 'failed' end as ends
+  from delivery d join oprun.operation_runs r on r.id = d.id
+  where r.workspace_id = d.workspace_id and r.tenant_id is not distinct from d.tenant_id and r.type = d.type
+    and r.completed_at is null and not r.follow_up and r.run_at <= clock_timestamp()
+    and (r.status = 'queued' or r.lease_expires_at < clock_timestamp() or r.claim_token = d.token)
+    and (not d.named or r.input is not null)
+  order by r.id
+  for no key update of r skip locked),
+claimed as (
+  update oprun.operation_runs r set
+    status = case when t.ends is null then 'running' else 'completed' end,
+    outcome = coalesce(t.ends, 'pending'),
+    completed_at = case when t.ends is not null then clock_timestamp() end,
+    claim_token = case when t.ends is null then t.new_token end,
+    claimed_by = case when t.ends is null then $9::uuid end,
+    lease_expires_at = case when t.ends is null then clock_timestamp() + t.lease_ms * interval '1 millisecond' end,
+    due_at = case when t.ends is null then r.due_at end,  -- untouched: the claim of a queued row stays HOT
+    attempt = r.attempt + (t.ends is null and not t.resent)::integer,
+    failure_summary = case t.ends when 'failed' then
+      '[{"code": "run.crash_loop", "message": "every attempt ended without a result", "count": 1}]' else r.failure_summary end,
+    started_at = coalesce(r.started_at, now()), updated_at = now()
+  from taken t where r.id = t.id
+  returning r.id, r.outcome, r.attempt, r.max_attempts, r.claim_token, r.input),
+abandoned as (
+  insert into oprun.operation_run_attempts (run_id, attempt, claim_token, claimed_by, result)
+  select t.id, t.attempt, t.claim_token, t.claimed_by, 'abandoned' from taken t
+  where t.status = 'running' and (t.ends is not null or not t.resent) order by t.id
+  on conflict do nothing),
+answer as materialized (
+  select d.ord, d.id,
+    case
+      when c.id is not null then case
+        when c.claim_token = d.token then 'execute'
+        when c.outcome = 'cancelled' then 'cancelled'
+        when c.outcome = 'failed' then 'exhausted'
+        else 'busy' end                                    -- another copy in this very batch took it
+      when d.workspace_id is null then 'rejected'
+      when own.id is not null then case
+        when own.completed_at is not null then 'completed'
+        when own.claim_token = d.token then 'execute'      -- sent again, and another statement holds the row
+        when own.run_at > clock_timestamp() then 'not_due'
+        when own.status = 'running' and own.lease_expires_at >= clock_timestamp() then 'busy'
+        when d.named and own.input is null then 'busy'
+        else 'again' end
+      when d.named then 'unknown_run'
+      when seen.run_id is not null then 'duplicate'
+      when owner.id is not null then 'duplicate'
+      else 'again' end as verdict,
+    coalesce(seen.run_id, owner.id, c.id, own.id) as run_id,
+    coalesce(c.attempt, own.attempt, 0) as attempt,
+    coalesce(c.max_attempts, own.max_attempts, 0) as max_attempts,
+    case when d.named then coalesce(c.input, own.input) end as input,
+    greatest(0, extract(epoch from own.lease_expires_at - clock_timestamp()) * 1000)::bigint as lease_left_ms,
+    seen.run_id is null as is_news
+  from delivery d
+  left join claimed c on c.id = d.id
+  left join lateral (
+    select r.* from oprun.operation_runs r
+    where r.id = d.id and r.workspace_id = d.workspace_id and r.tenant_id is not distinct from d.tenant_id and r.type = d.type
+    limit 1) own on true
+  left join lateral (
+    select x.run_id from oprun.operation_run_deliveries x where x.id = d.id limit 1) seen on own.id is null and not d.named
+  left join lateral (
+    select r.id from oprun.operation_runs r
+    where d.tenant_scoped and r.tenant_id = d.tenant_id and r.tenant_id is not null and r.run_identity_hash = d.hash
+      and not r.follow_up and r.completed_at is null
+    union all
+    select r.id from oprun.operation_runs r
+    where not d.tenant_scoped and r.tenant_id is null and r.workspace_id = d.workspace_id and r.run_identity_hash = d.hash
+      and not r.follow_up and r.completed_at is null
+    limit 1) owner on own.id is null and not d.named),
+recorded as (
+  insert into oprun.operation_run_deliveries (id, run_id, verdict)
+  select a.id, a.run_id, a.verdict from answer a where a.verdict = 'duplicate' and a.is_news order by a.id
+  on conflict do nothing)
+select ord, verdict, run_id, attempt, max_attempts, input, coalesce(lease_left_ms, 0) as lease_left_ms from answer order by ord

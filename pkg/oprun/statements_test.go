@@ -1,0 +1,68 @@
+package oprun
+
+import (
+	"io/fs"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"oprun.example/internal/devstack"
+)
+
+// statementNames are the statements, each the name of its file without .sql.
+func statementNames(t testing.TB) []string {
+	t.Helper()
+	names, err := fs.Glob(sqlFiles, "sql/*.sql")
+	must(t, err)
+	for i, name := range names {
+		names[i] = strings.TrimSuffix(strings.TrimPrefix(name, "sql/"), ".sql")
+	}
+	return names
+}
+
+func TestStatements(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("statements.go")
+	must(t, err)
+	conn, err := pgx.Connect(t.Context(), devstack.Database(t))
+	must(t, err)
+	t.Cleanup(func() { must(t, conn.Close(t.Context())) })
+	header := regexp.MustCompile(`^-- [A-Z][a-z ]+\S`)
+	for _, name := range statementNames(t) {
+		text := statement(name)
+		if !header.MatchString(text) {
+			t.Errorf("%s.sql does not begin with what it decides, answers or records", name)
+		}
+		if !strings.Contains(string(source), `statement("`+name+`")`) {
+			t.Errorf("%s.sql is not the text of any variable", name)
+		}
+		if _, err := conn.Prepare(t.Context(), name, text); err != nil {
+			t.Errorf("%s.sql cannot be prepared: %v", name, err)
+		}
+	}
+	if _, err := conn.Prepare(t.Context(), "tolerant", claimTolerantSQL); err != nil {
+		t.Errorf("the tolerant form of claim_new.sql cannot be prepared: %v", err)
+	}
+	if !strings.Contains(claimTolerantSQL, "\non conflict do nothing\n") {
+		t.Error("the tolerant form of claim_new.sql is not tolerant")
+	}
+}
+
+// TestLockOrder reads the statements: whatever locks or inserts many rows does so in an order that all of them share.
+// Sorting the batch in Go would not be enough.
+func TestLockOrder(t *testing.T) {
+	t.Parallel()
+	takes := regexp.MustCompile(`\b(for no key update|for share|insert into)\b`)
+	orders := regexp.MustCompile(`\border by (r\.id|r\.due_at|t\.id|h\.id|l\.id|a\.id|q\.id|d\.hash, d\.id|d\.stream, d\.seq)\b`)
+	single := []string{"add_tenant", "add_workspace", "ensure_new", "ensure_queued", "keep_input", "lose"}
+	for _, name := range statementNames(t) {
+		text := regexp.MustCompile(`(?m)--.*$`).ReplaceAllString(statement(name), "")
+		if n := len(takes.FindAllString(text, -1)); n > len(orders.FindAllString(text, -1)) && !slices.Contains(single, name) {
+			t.Errorf("%s.sql locks or inserts rows in %d places, and not in order in all of them", name, n)
+		}
+	}
+}
