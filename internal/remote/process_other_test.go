@@ -1,0 +1,6 @@
+//go:build !linux
+
+package remote
+
+// acts are what is tested on Linux only.
+var acts map[string]func(*command) int

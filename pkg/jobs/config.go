@@ -1,0 +1,50 @@
+package jobs
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"oprun.example/pkg/events"
+)
+
+// Config is what a worker may be told. The zero value works.
+type Config struct {
+	Stream       string                // default JOBS
+	Consumer     string                // the durable; default oprun, or the one of these Types (events.Topology.For)
+	Subjects     events.Subjects       // default prefix: jobs
+	Types        []string              // run these types only; empty: all that the catalogue declares
+	Concurrency  int                   // messages in hand at once, running handlers among them; default 1024
+	DrainTimeout time.Duration         // how long running handlers may go on after a stop; default 25s
+	Poll         time.Duration         // how often relay and sweeper look; default 200ms
+	Worker       uuid.UUID             // shown as claimed_by; default a random one
+	Registry     prometheus.Registerer // default: one of its own
+	Logger       *slog.Logger          // default slog.Default()
+}
+
+func (c Config) withDefaults() Config {
+	topology := events.DefaultTopology().For(c.Types...)
+	c.Stream = orDefault(c.Stream, topology.Stream)
+	c.Consumer = orDefault(c.Consumer, topology.Consumer)
+	c.Concurrency = orDefault(c.Concurrency, 1024)
+	c.DrainTimeout = orDefault(c.DrainTimeout, 25*time.Second)
+	c.Poll = orDefault(c.Poll, 200*time.Millisecond)
+	c.Worker = orDefault(c.Worker, uuid.New())
+	if c.Registry == nil {
+		c.Registry = prometheus.NewRegistry()
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}
+
+func orDefault[T comparable](value, standard T) T {
+	var zero T
+	if value == zero {
+		return standard
+	}
+	return value
+}

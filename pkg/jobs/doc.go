@@ -1,0 +1,15 @@
+// Package jobs turns a delivered job into a finished run, exactly once.
+//
+// A [Worker] pulls messages into free slots, asks the ledger in batches which of them may run, runs those under a
+// lease, commits their ends in batches, and only then acknowledges. Beside that it beats for the runs it holds,
+// relays what is due and sweeps up what dead workers left; there is no leader.
+//
+// A handler says what it did through its [Job], and how it went by what it returns: nil, a plain error (tried
+// again), or one of [Blocked], [Cancel], [Snooze], [Retry] and [Permanent]. Effects are of three grades:
+//
+//   - in the run's own transaction, through [Work.Commit]: exactly once, whatever happens;
+//   - elsewhere, with the run id as the idempotency key: at least once, and a late result is refused;
+//   - anything else: at least once.
+//
+// The protocol is docs/protocol.md; its invariants are cited as I1 to I13.
+package jobs

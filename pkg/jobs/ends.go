@@ -1,0 +1,109 @@
+package jobs
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"oprun.example/pkg/oprun"
+)
+
+// ended counts, logs and acknowledges a run that the ledger has as completed.
+func (w *Worker) ended(a *attempt, outcome oprun.Outcome) {
+	a.ack()
+	w.hands.remove(a.delivery)
+	took := time.Since(a.began)
+	m := a.spec.metrics
+	m.runs[outcome].Inc()
+	m.durations[outcome].Observe(took.Seconds())
+	m.countsDropped(a.work.dropped)
+	result := a.end.ended
+	if a.work.end() != "" {
+		result = oprun.AttemptSucceeded
+	}
+	if result != "" { // else it was given back: as good as never begun
+		m.attempts[result].Inc()
+	}
+	w.logEnd(a, outcome, took)
+}
+
+// logEnd writes the one line of a run's end. The common case is for those who ask for it.
+func (w *Worker) logEnd(a *attempt, outcome oprun.Outcome, took time.Duration) {
+	level := slog.LevelInfo
+	if outcome == oprun.Succeeded {
+		level = slog.LevelDebug
+	}
+	ctx := context.Background()
+	if w.log.Enabled(ctx, level) {
+		w.log.Log(ctx, level, "run ended", "run", a.work, "outcome", string(outcome), "took", took)
+	}
+}
+
+func (w *Worker) parked(a *attempt) {
+	a.ack()
+	w.hands.remove(a.delivery)
+	m := a.spec.metrics
+	if a.end.ended != "" {
+		m.attempts[a.end.ended].Inc()
+	}
+	if !a.end.giveBack {
+		m.retries.Inc()
+	}
+	w.log.Info("run queued again", "run", a.work, "result", string(a.end.ended), "delay", a.end.delay)
+}
+
+// refused deals with attempts whose result the ledger did not take. One whose commit had no answer may have ended its
+// run after all. The others were fenced: they are recorded as that, and their messages are not acknowledged, for the
+// next delivery is answered by the run as it now stands.
+func (w *Worker) refused(these []*attempt) {
+	if len(these) == 0 {
+		return
+	}
+	holds := make([]oprun.Hold, len(these))
+	for i, a := range these {
+		holds[i] = a.hold
+	}
+	var confirmed map[uuid.UUID]oprun.Outcome
+	_, err := w.ask("confirm", len(holds), w.lifetime, func(ctx context.Context) (err error) {
+		confirmed, err = w.ledger.Confirm(ctx, holds)
+		return err
+	})
+	if err != nil {
+		w.leave(these, err)
+		return
+	}
+	late := holds[:0]
+	for _, a := range these {
+		if outcome, ours := confirmed[a.hold.RunID]; ours {
+			w.ended(a, outcome)
+			continue
+		}
+		late = append(late, a.hold)
+		w.hands.remove(a.delivery)
+		a.spec.metrics.attempts[oprun.AttemptFenced].Inc()
+		w.log.Warn("attempt fenced", "run", a.work)
+	}
+	w.recordFenced(late)
+}
+
+func (w *Worker) recordFenced(late []oprun.Hold) {
+	if len(late) == 0 {
+		return
+	}
+	_, err := w.ask("fence", len(late), w.lifetime, func(ctx context.Context) error {
+		return w.ledger.Fence(ctx, w.config.Worker, late)
+	})
+	if err != nil {
+		w.log.Error("fenced attempts not recorded", "attempts", len(late), "error", err)
+	}
+}
+
+// leave lets go of attempts whose result the ledger does not take or never answered for: the lease will tell.
+func (w *Worker) leave(these []*attempt, err error) {
+	for _, a := range these {
+		w.log.Error("result not taken", "run", a.work, "error", err)
+		w.hands.remove(a.delivery)
+	}
+}

@@ -1,0 +1,177 @@
+package jobs
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"oprun.example/pkg/dedupe"
+	"oprun.example/pkg/oprun"
+)
+
+// unknownType labels jobs whose type the catalogue does not declare, so that no sender can make new series.
+const unknownType = "unknown"
+
+// What the sweeper does with a run.
+const (
+	sweepRequeued = "requeued"
+	sweepExtended = "extended"
+	sweepEnded    = "ended"
+)
+
+// Results of a publication.
+const (
+	publishAccepted   = "accepted"
+	publishSuppressed = "suppressed"
+	publishError      = "error"
+)
+
+// metrics are the worker's own counters. Every series exists from the start, at zero.
+type metrics struct {
+	types         map[string]*typeMetrics
+	deadLetters   map[dedupe.Reason]prometheus.Counter
+	batchSize     *prometheus.HistogramVec
+	queryDuration *prometheus.HistogramVec
+	sweeps        *prometheus.CounterVec
+	relayed       prometheus.Gauge
+	swept         prometheus.Gauge
+}
+
+// typeMetrics are the series of one job type, looked up once: a label look-up per job would show in a profile.
+type typeMetrics struct {
+	deliveries    map[dedupe.Verdict]prometheus.Counter
+	runs          map[oprun.Outcome]prometheus.Counter
+	durations     map[oprun.Outcome]prometheus.Observer
+	attempts      map[oprun.AttemptResult]prometheus.Counter
+	published     map[string]prometheus.Counter
+	retries       prometheus.Counter
+	queueWait     prometheus.Observer
+	running       prometheus.Gauge
+	droppedCounts prometheus.Counter
+}
+
+// families are the labelled metrics before they are split by type.
+type families struct {
+	deliveries, runs, attempts, retries, published, deadLetters *prometheus.CounterVec
+	durations, queueWait                                        *prometheus.HistogramVec
+	running                                                     *prometheus.GaugeVec
+	droppedCounts                                               prometheus.Counter
+}
+
+// seconds are buckets from a millisecond to an hour.
+var seconds = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600}
+
+func newMetrics(registry prometheus.Registerer, types []string, free *slots) (*metrics, error) {
+	f := families{
+		deliveries:    counters("deliveries_total", "Deliveries judged, by verdict.", "job_type", "verdict"),
+		runs:          counters("runs_total", "Runs ended, by outcome, counted after the commit.", "job_type", "outcome"),
+		attempts:      counters("attempts_total", "Attempts ended, by result.", "job_type", "result"),
+		retries:       counters("retries_total", "Runs queued again after a failed attempt.", "job_type"),
+		published:     counters("published_messages_total", "Messages published by the relay, by result.", "job_type", "result"),
+		deadLetters:   counters("dead_letters_total", "Messages rejected for good, by reason.", "reason"),
+		durations:     histograms("run_duration_seconds", "Time from handler start to the run's end, by outcome.", seconds, "job_type", "outcome"),
+		queueWait:     histograms("queue_wait_seconds", "Time from a job's acceptance to its handler's start.", seconds, "job_type"),
+		running:       gauges("running_attempts", "Handlers running now.", "job_type"),
+		droppedCounts: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "oprun", Name: "summary_counts_dropped_total", Help: "Summary counts that were negative or undeclared."}),
+	}
+	m := &metrics{
+		types:         make(map[string]*typeMetrics, len(types)+1),
+		deadLetters:   make(map[dedupe.Reason]prometheus.Counter),
+		batchSize:     histograms("ledger_batch_size", "Rows a ledger statement was asked for.", prometheus.ExponentialBuckets(1, 2, 11), "op"),
+		queryDuration: histograms("ledger_query_duration_seconds", "Time a ledger statement took, tries included.", seconds, "op"),
+		sweeps:        counters("sweeper_actions_total", "Running runs looked at by the sweeper, by action.", "action"),
+		relayed:       timestamp("relay_last_success_timestamp_seconds", "When the relay last looked at all due runs."),
+		swept:         timestamp("sweeper_last_success_timestamp_seconds", "When the sweeper last looked at all late runs."),
+	}
+	for _, jobType := range append([]string{unknownType}, types...) {
+		m.types[jobType] = f.of(jobType)
+	}
+	for _, reason := range dedupe.Reasons() {
+		m.deadLetters[reason] = f.deadLetters.WithLabelValues(reason.String())
+	}
+	for _, action := range []string{sweepRequeued, sweepExtended, sweepEnded} {
+		m.sweeps.WithLabelValues(action)
+	}
+	slotsAvailable := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "oprun", Name: "slots_available", Help: "Messages that could be taken in hand now."},
+		func() float64 { return float64(free.available()) })
+	return m, register(registry, f.deliveries, f.runs, f.attempts, f.retries, f.published, f.deadLetters, f.durations, f.queueWait,
+		f.running, f.droppedCounts, m.batchSize, m.queryDuration, m.sweeps, m.relayed, m.swept, slotsAvailable)
+}
+
+func register(registry prometheus.Registerer, collectors ...prometheus.Collector) error {
+	var errs []error
+	for _, c := range collectors {
+		errs = append(errs, registry.Register(c))
+	}
+	return errors.Join(errs...)
+}
+
+// of makes every series of one type.
+func (f families) of(jobType string) *typeMetrics {
+	t := &typeMetrics{
+		deliveries: make(map[dedupe.Verdict]prometheus.Counter), runs: make(map[oprun.Outcome]prometheus.Counter),
+		durations: make(map[oprun.Outcome]prometheus.Observer), attempts: make(map[oprun.AttemptResult]prometheus.Counter),
+		published: make(map[string]prometheus.Counter),
+		retries:   f.retries.WithLabelValues(jobType), queueWait: f.queueWait.WithLabelValues(jobType),
+		running: f.running.WithLabelValues(jobType), droppedCounts: f.droppedCounts,
+	}
+	for _, v := range dedupe.Verdicts() {
+		t.deliveries[v] = f.deliveries.WithLabelValues(jobType, v.String())
+	}
+	for _, o := range oprun.Outcomes() {
+		t.runs[o] = f.runs.WithLabelValues(jobType, string(o))
+		t.durations[o] = f.durations.WithLabelValues(jobType, string(o))
+	}
+	for _, r := range oprun.AttemptResults() {
+		t.attempts[r] = f.attempts.WithLabelValues(jobType, string(r))
+	}
+	for _, result := range []string{publishAccepted, publishSuppressed, publishError} {
+		t.published[result] = f.published.WithLabelValues(jobType, result)
+	}
+	return t
+}
+
+// ofType returns the series of a type that comes from the ledger, which may know more types than this process.
+func (m *metrics) ofType(jobType string) *typeMetrics {
+	if t := m.types[jobType]; t != nil {
+		return t
+	}
+	return m.types[unknownType]
+}
+
+// ledger observes one statement: its batch at once, its time when done is called.
+func (m *metrics) ledger(op string, batch int) (done func()) {
+	m.batchSize.WithLabelValues(op).Observe(float64(batch))
+	start := time.Now()
+	return func() { m.queryDuration.WithLabelValues(op).Observe(time.Since(start).Seconds()) }
+}
+
+func (t *typeMetrics) countsDropped(n int) { t.droppedCounts.Add(float64(n)) }
+
+func (t *typeMetrics) publication(duplicate bool, err error) {
+	switch {
+	case err != nil:
+		t.published[publishError].Inc()
+	case duplicate:
+		t.published[publishSuppressed].Inc()
+	default:
+		t.published[publishAccepted].Inc()
+	}
+}
+
+func counters(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "oprun", Name: name, Help: help}, labels)
+}
+
+func gauges(name, help string, labels ...string) *prometheus.GaugeVec {
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "oprun", Name: name, Help: help}, labels)
+}
+
+func timestamp(name, help string) prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "oprun", Name: name, Help: help})
+}
+
+func histograms(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "oprun", Name: name, Help: help, Buckets: buckets}, labels)
+}

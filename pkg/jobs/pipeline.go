@@ -1,0 +1,253 @@
+package jobs
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"oprun.example/pkg/dedupe"
+	"oprun.example/pkg/events"
+	"oprun.example/pkg/oprun"
+)
+
+// maxBatch is how many deliveries or results one statement takes: more gains nothing, and holds locks for longer.
+const maxBatch = 512
+
+// unknownRunFor is how long a message may name a run that the ledger does not have: its producer may have published
+// before its commit.
+const unknownRunFor = time.Hour
+
+// claimFailedDelay is when messages that the ledger could not judge are delivered again.
+const claimFailedDelay = 5 * time.Second
+
+// gather returns first and what else is waiting, without waiting for more: what arrived while the last statement
+// was in flight is the next batch.
+func gather[T any](batch []T, first T, from <-chan T) []T {
+	batch = append(batch, first)
+	for len(batch) < maxBatch {
+		select {
+		case next, open := <-from:
+			if !open {
+				return batch
+			}
+			batch = append(batch, next)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// claimLoop judges arrivals until their channel is closed. Several may run: while one waits for the ledger, the
+// next gathers.
+func (w *Worker) claimLoop() {
+	batch := make([]*delivery, 0, maxBatch)
+	for first := range w.arrivals {
+		batch = gather(batch[:0], first, w.arrivals)
+		if w.stopping.Err() != nil {
+			w.handBack(batch, 0)
+			continue
+		}
+		w.judge(batch)
+	}
+}
+
+// handBack gives unclaimed messages to whoever pulls next.
+func (w *Worker) handBack(batch []*delivery, after time.Duration) {
+	for _, d := range batch {
+		d.nak(after)
+		w.drop(d)
+	}
+}
+
+// drop lets go of a message that does not run here.
+func (w *Worker) drop(d *delivery) {
+	w.hands.remove(d)
+	w.slots.give(1)
+}
+
+// judge decodes a batch, claims what can run and does what the verdicts say.
+func (w *Worker) judge(batch []*delivery) {
+	asked, refused := w.read(batch)
+	w.bury(refused)
+	if len(asked) == 0 {
+		return
+	}
+	questions := make([]oprun.Delivery, len(asked))
+	for i, d := range asked {
+		questions[i] = d.ask
+	}
+	sent := time.Now()
+	answers, err := w.claim(questions)
+	if err != nil {
+		w.log.Error("claim failed", "deliveries", len(asked), "error", err)
+		w.handBack(asked, claimFailedDelay)
+		return
+	}
+	var rejected []refusal
+	for i, d := range asked {
+		if r := w.follow(d, answers[i], sent); r != nil {
+			rejected = append(rejected, *r)
+		}
+	}
+	w.bury(rejected)
+}
+
+// refusal is a delivery that can never run, and why.
+type refusal struct {
+	*delivery
+	reason dedupe.Reason
+	detail string
+}
+
+// read decodes the deliveries and gives each its question for the ledger.
+func (w *Worker) read(batch []*delivery) (asked []*delivery, refused []refusal) {
+	tokens := newTokens(len(batch))
+	asked = make([]*delivery, 0, len(batch))
+	for i, d := range batch {
+		d.spec = w.unknown
+		if err := w.question(d, tokens[i]); err != nil {
+			refused = append(refused, refusalOf(d, err))
+			continue
+		}
+		asked = append(asked, d)
+	}
+	return asked, refused
+}
+
+func refusalOf(d *delivery, err error) refusal {
+	var refused *events.Refusal
+	var input *dedupe.InputError
+	switch {
+	case errors.As(err, &refused):
+		return refusal{d, refused.Reason, refused.Detail}
+	case errors.As(err, &input) && input.Missing:
+		return refusal{d, dedupe.IdentityInputMissing, err.Error()}
+	case errors.As(err, &input):
+		return refusal{d, dedupe.IdentityInputInexact, err.Error()}
+	default:
+		return refusal{d, dedupe.Malformed, err.Error()}
+	}
+}
+
+// question decodes one delivery. Its error is a refusal.
+func (w *Worker) question(d *delivery, token uuid.UUID) error {
+	err := d.read(w.codec)
+	if spec := w.specs[d.job.Type]; spec != nil {
+		d.spec = spec
+	}
+	if err != nil {
+		return err
+	}
+	if d.spec == w.unknown {
+		return &events.Refusal{Reason: dedupe.TypeUnknown, Detail: "the catalogue declares no job type " + d.job.Type}
+	}
+	if kind := d.spec.job.ScopeKind; kind != d.job.Scope.Kind {
+		return &events.Refusal{Reason: dedupe.TypeUnknown, Detail: d.job.Type + " is declared for scope " + kind.String()}
+	}
+	d.ask = oprun.Delivery{
+		RunID: d.job.RunID, Named: true, Token: token, Lease: d.spec.job.Lease, MaxAttempts: d.spec.job.Retry.MaxAttempts,
+		Seq: d.message.Seq, StoredAt: d.message.StoredAt, Initiator: d.job.Initiator,
+		Identity: dedupe.Identity{Scope: d.job.Scope, Type: d.job.Type},
+	}
+	if d.job.RunID != uuid.Nil {
+		return nil // the row decides: its identity stands
+	}
+	d.ask.Named = false
+	d.ask.RunID = d.job.Occurrence.RunID(d.job.Scope, d.job.Type)
+	if d.ask.Identity, err = d.spec.rule.Identify(d.job.Scope, d.job.Type, d.job.Input, d.job.Occurrence); err != nil {
+		return err
+	}
+	if err := d.spec.job.ValidateInput(d.job.Input); err != nil {
+		return &events.Refusal{Reason: dedupe.SchemaViolated, Detail: err.Error()}
+	}
+	return nil
+}
+
+// newTokens returns n random claim tokens from one read.
+func newTokens(n int) []uuid.UUID {
+	tokens := make([]uuid.UUID, n)
+	raw := make([]byte, 16*n)
+	_, _ = rand.Read(raw) // never fails: crypto/rand ends the process instead
+	for i := range tokens {
+		copy(tokens[i][:], raw[16*i:])
+		tokens[i][6] = tokens[i][6]&0x0f | 0x40
+		tokens[i][8] = tokens[i][8]&0x3f | 0x80
+	}
+	return tokens
+}
+
+// claim asks the ledger until it answers, or the worker stops. While it does not answer, nothing is acknowledged and
+// nothing pulled: the slots stay taken. The claim is idempotent by its tokens.
+func (w *Worker) claim(questions []oprun.Delivery) (answers []oprun.Answer, err error) {
+	_, err = w.ask("claim", len(questions), w.stopping, func(ctx context.Context) error {
+		answers, err = w.ledger.Claim(ctx, w.claimer, questions)
+		return err
+	})
+	return answers, err
+}
+
+// follow does what the verdict says. Its answer is a delivery to bury, or nil.
+func (w *Worker) follow(d *delivery, answer oprun.Answer, sent time.Time) *refusal {
+	verdict := answer.Verdict
+	d.spec.metrics.deliveries[verdict].Inc()
+	switch verdict {
+	case dedupe.Execute:
+		w.start(d, answer, sent)
+		return nil
+	case dedupe.Rejected:
+		return &refusal{d, dedupe.ScopeUnknown, "the ledger has no " + d.job.Scope.String()}
+	case dedupe.UnknownRun:
+		if time.Since(d.message.StoredAt) > unknownRunFor {
+			return &refusal{d, dedupe.RunUnknown, "the ledger has no such run in this scope"}
+		}
+		d.nak(unknownRunDelay(d.delivered))
+	case dedupe.Busy:
+		d.nak(answer.RetryIn)
+	case dedupe.Exhausted:
+		d.spec.metrics.runs[oprun.Failed].Inc()
+		d.ack()
+	case dedupe.Cancelled:
+		d.spec.metrics.runs[oprun.Cancelled].Inc()
+		d.ack()
+	case dedupe.Duplicate, dedupe.FollowUp, dedupe.Completed, dedupe.Cooldown, dedupe.NotDue, dedupe.Suspended:
+		d.ack()
+	}
+	w.drop(d)
+	return nil
+}
+
+// unknownRunDelay grows from one second to five minutes with the number of deliveries.
+func unknownRunDelay(delivered uint64) time.Duration {
+	return min(time.Second<<min(max(delivered, 1)-1, 9), 5*time.Minute)
+}
+
+// bury writes dead letters, and only then takes their messages from the stream's consumer. Without a ledger the
+// messages are left to be delivered again.
+func (w *Worker) bury(refused []refusal) {
+	if len(refused) == 0 {
+		return
+	}
+	letters := make([]oprun.DeadLetter, len(refused))
+	for i, r := range refused {
+		letters[i] = r.letter(r.reason.String(), r.detail)
+	}
+	err := w.ledger.Bury(w.lifetime, letters)
+	if err != nil {
+		w.log.Error("dead letters not written", "messages", len(letters), "error", err)
+	}
+	for _, r := range refused {
+		if err == nil {
+			r.term()
+			w.metrics.deadLetters[r.reason].Inc()
+			if r.reason != dedupe.ScopeUnknown && r.reason != dedupe.RunUnknown { // these were counted by their verdict
+				r.spec.metrics.deliveries[dedupe.Rejected].Inc()
+			}
+			w.log.Warn("message rejected", "reason", r.reason.String(), "detail", r.detail, "stream", r.message.Stream, "seq", r.message.Seq)
+		}
+		w.drop(r.delivery)
+	}
+}

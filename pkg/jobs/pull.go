@@ -1,0 +1,125 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Timing of a pull. The heartbeat tells a quiet stream from a broker that has forgotten the pull.
+const (
+	pullExpires   = 10 * time.Second
+	pullHeartbeat = 500 * time.Millisecond
+	pullSilence   = 3 * pullHeartbeat
+	maxPull       = 256
+)
+
+// puller asks the consumer for as many messages as there are free slots, and hands them on as they arrive. It speaks
+// the pull protocol itself: the client library's fetch ties neither its buffer to slots, nor gives back at a
+// stop what is on its way.
+type puller struct {
+	conn    *nats.Conn
+	subject string // $JS.API.CONSUMER.MSG.NEXT.<stream>.<consumer>
+	slots   *slots
+	take    func(*nats.Msg) // receives each message, which holds a slot from now on
+	log     *slog.Logger
+}
+
+// run pulls until the context ends, and then hands on what is still on its way.
+func (p *puller) run(ctx context.Context) error {
+	inbox := p.conn.NewInbox()
+	sub, err := p.conn.SubscribeSync(inbox)
+	if err != nil {
+		return fmt.Errorf("subscribe for pulls: %w", err)
+	}
+	if err := sub.SetPendingLimits(-1, -1); err != nil { // bounded by the slots
+		return fmt.Errorf("subscribe for pulls: %w", err)
+	}
+	// Draining takes the interest away from the broker, which ends the pull there, and keeps what was sent before.
+	stop := context.AfterFunc(ctx, func() { _ = sub.Drain() })
+	defer stop()
+	for wait := newPause(); ; {
+		n := p.slots.take(ctx, maxPull)
+		if n == 0 {
+			return p.handOver(sub)
+		}
+		got, err := p.pull(sub, inbox, n)
+		p.slots.giveUnused(n - got)
+		switch {
+		case ctx.Err() != nil:
+			return p.handOver(sub)
+		case errors.Is(err, nats.ErrConnectionClosed):
+			return err
+		case err != nil:
+			p.log.Warn("pull failed", "error", err)
+			wait.sleep(ctx)
+		default:
+			wait = newPause()
+		}
+	}
+}
+
+// pull sends one request and hands on up to n messages.
+func (p *puller) pull(sub *nats.Subscription, inbox string, n int) (got int, err error) {
+	request, err := json.Marshal(map[string]any{"batch": n, "expires": pullExpires, "idle_heartbeat": pullHeartbeat})
+	if err != nil {
+		return 0, err
+	}
+	if err := p.conn.PublishRequest(p.subject, inbox, request); err != nil {
+		return 0, err
+	}
+	for got < n {
+		msg, err := sub.NextMsg(pullSilence)
+		if errors.Is(err, nats.ErrTimeout) {
+			return got, nil // the broker has forgotten the pull: ask again
+		}
+		if err != nil {
+			return got, err
+		}
+		if delivered(msg) {
+			p.slots.use()
+			p.take(msg)
+			got++
+			continue
+		}
+		if over, err := pullStatus(msg.Header); over {
+			return got, err
+		}
+	}
+	return got, nil
+}
+
+// delivered tells a job from the broker's own words, which want no acknowledgement. Their headers do not tell: a
+// producer may send a Status of its own.
+func delivered(msg *nats.Msg) bool { return msg.Reply != "" }
+
+// pullStatus reads a status message: whether it ends the pull, and the error worth telling.
+func pullStatus(h nats.Header) (over bool, err error) {
+	switch code := h.Get("Status"); code {
+	case "100": // heartbeat
+		return false, nil
+	case "404", "408": // no messages, or the time is up
+		return true, nil
+	default:
+		return true, fmt.Errorf("pull: %s %s", code, h.Get("Description"))
+	}
+}
+
+// handOver passes on what the broker sent before it learned of the stop. Each message takes a slot, free or not.
+func (p *puller) handOver(sub *nats.Subscription) error {
+	for {
+		msg, err := sub.NextMsg(pullSilence)
+		if err != nil { // the subscription is gone, or nothing comes any more
+			return nil
+		}
+		if delivered(msg) {
+			p.slots.give(-1)
+			p.take(msg)
+		}
+	}
+}

@@ -1,0 +1,208 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"oprun.example/pkg/dedupe"
+	"oprun.example/pkg/events"
+	"oprun.example/pkg/oprun"
+)
+
+// maxRelay is how many due runs one look takes.
+const maxRelay = 500
+
+// every calls step now and then, and at once again while it says that there is more.
+func (w *Worker) every(ctx context.Context, step func(context.Context) (more bool)) {
+	ticker := time.NewTicker(w.config.Poll)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		if step(ctx) {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+		}
+	}
+}
+
+// relayLoop publishes queued runs that are due: retries, runs left by dead workers, and runs that were born in the
+// ledger. Every worker relays; the broker drops what two of them publish at once.
+func (w *Worker) relayLoop(ctx context.Context) {
+	r := &relay{Worker: w, publisher: events.NewPublisher(w.js, events.PublisherConfig{Subjects: w.config.Subjects})}
+	w.every(ctx, r.once)
+}
+
+type relay struct {
+	*Worker
+	publisher *events.Publisher
+}
+
+func (r *relay) once(ctx context.Context) (more bool) {
+	due, err := r.ledger.Due(ctx, maxRelay)
+	if err == nil {
+		err = r.send(ctx, due)
+	}
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		r.log.Warn("relay failed", "runs", len(due), "error", err)
+	default:
+		r.metrics.relayed.SetToCurrentTime()
+	}
+	return err == nil && len(due) == maxRelay
+}
+
+// send publishes what can be published, all at once, and records what the broker took. What fails stays due, but for
+// what no broker would ever take: that must not stand in the way of the others.
+func (r *relay) send(ctx context.Context, due []oprun.DueRun) error {
+	due, err := r.withoutWaiting(ctx, due)
+	errs := []error{err}
+	var flights []flight
+	var hopeless []oprun.Publication
+	for _, run := range due {
+		pending, err := r.launch(ctx, run)
+		switch {
+		case isRefusal(err):
+			errs = append(errs, fmt.Errorf("run %s: %w", run.ID, err))
+			hopeless = append(hopeless, oprun.Publication{RunID: run.ID, DispatchNo: run.DispatchNo})
+		case err != nil:
+			errs = append(errs, err)
+		case pending != nil:
+			flights = append(flights, flight{run, pending})
+		}
+		if errors.Is(err, context.DeadlineExceeded) { // the broker is away, for the others as well
+			break
+		}
+	}
+	if len(hopeless) > 0 {
+		errs = append(errs, r.ledger.Postpone(ctx, hopeless, 2*r.ackWait))
+	}
+	return errors.Join(append(errs, r.land(ctx, flights))...)
+}
+
+// flight is a run on its way to the stream.
+type flight struct {
+	run     oprun.DueRun
+	pending *events.Pending
+}
+
+// launch publishes one run. Nothing and no error means that the run has ended as lost.
+func (r *relay) launch(ctx context.Context, run oprun.DueRun) (*events.Pending, error) {
+	if run.Input == nil {
+		input, err := r.recover(ctx, run)
+		if err != nil || input == nil {
+			return nil, err
+		}
+		run.Input = input
+	}
+	return r.publisher.PublishAsync(ctx, events.Request{
+		Identity: dedupe.Identity{Scope: run.Scope, Type: run.Type}, Input: run.Input, RunID: run.ID,
+		DispatchNo: run.DispatchNo, Initiator: run.Initiator,
+	})
+}
+
+// land waits for the broker's word on all of them.
+func (r *relay) land(ctx context.Context, flights []flight) error {
+	var errs []error
+	var sent []oprun.Publication
+	for _, f := range flights {
+		ack, err := f.pending.Wait(ctx)
+		r.metrics.ofType(f.run.Type).publication(ack.Duplicate, err)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		sent = append(sent, oprun.Publication{RunID: f.run.ID, DispatchNo: f.run.DispatchNo, Seq: ack.Seq})
+	}
+	if len(sent) > 0 {
+		errs = append(errs, r.ledger.Published(ctx, sent, 2*r.ackWait))
+	}
+	return errors.Join(errs...)
+}
+
+func isRefusal(err error) bool {
+	var refusal *events.Refusal
+	return errors.As(err, &refusal)
+}
+
+// withoutWaiting leaves out runs whose last publication still waits in the stream, and puts off their next look: to
+// publish them again would make a backlog grow by itself. A run whose message the consumer has passed, or the
+// stream no longer has, is published anew.
+func (r *relay) withoutWaiting(ctx context.Context, due []oprun.DueRun) ([]oprun.DueRun, error) {
+	var published bool
+	for _, run := range due {
+		published = published || run.PublishedSeq > 0
+	}
+	if !published {
+		return due, nil
+	}
+	ahead, err := r.ahead(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var ready []oprun.DueRun
+	var waiting []oprun.Publication
+	for _, run := range due {
+		if run.PublishedSeq > 0 && ahead(run.PublishedSeq) {
+			waiting = append(waiting, oprun.Publication{RunID: run.ID, DispatchNo: run.DispatchNo})
+		} else {
+			ready = append(ready, run)
+		}
+	}
+	if len(waiting) > 0 {
+		err = r.ledger.Postpone(ctx, waiting, 2*r.ackWait)
+	}
+	return ready, err
+}
+
+// ahead tells of a sequence whether the stream holds it and the consumer has yet to deliver it.
+func (r *relay) ahead(ctx context.Context) (func(seq uint64) bool, error) {
+	stream, err := r.js.Stream(ctx, r.config.Stream)
+	if err != nil {
+		return nil, err
+	}
+	consumer, err := stream.Consumer(ctx, r.config.Consumer)
+	if err != nil {
+		return nil, err
+	}
+	state, delivered := stream.CachedInfo().State, consumer.CachedInfo().Delivered.Stream
+	return func(seq uint64) bool {
+		return seq > delivered && seq >= state.FirstSeq && seq <= state.LastSeq
+	}, nil
+}
+
+// recover reads a message-first run's payload back from the stream and keeps it in the row. No payload and no error
+// means that there is nothing to publish: the run has ended as lost.
+func (r *relay) recover(ctx context.Context, run oprun.DueRun) ([]byte, error) {
+	message, err := events.ReadBack(ctx, r.js, run.OriginStream, run.OriginSeq)
+	if err == nil {
+		if job, ok := r.origin(message, run); ok {
+			return job.Input, r.ledger.KeepInput(ctx, run.ID, job.Input)
+		}
+	}
+	if err != nil && !errors.Is(err, events.ErrNoMessage) {
+		return nil, err // a time-out is never "lost"
+	}
+	ended, err := r.ledger.Lose(ctx, run.ID, run.DispatchNo)
+	for _, e := range ended {
+		r.metrics.ofType(e.Type).runs[e.Outcome].Inc()
+		r.log.Error("run lost its message", "run_id", e.RunID.String(), "job_type", e.Type)
+	}
+	return nil, err
+}
+
+// origin decodes a message that stands where a run came from, and tells whether it is the run's own: a stream that
+// was made anew has other messages under the same numbers.
+func (r *relay) origin(message events.Message, run oprun.DueRun) (events.Job, bool) {
+	job, err := r.codec.Decode(message)
+	if err != nil || job.Scope != run.Scope || job.Type != run.Type || job.RunID != uuid.Nil {
+		return job, false
+	}
+	return job, job.Occurrence.RunID(job.Scope, job.Type) == run.ID
+}

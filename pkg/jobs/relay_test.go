@@ -1,0 +1,158 @@
+package jobs
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"oprun.example/pkg/dedupe"
+	"oprun.example/pkg/events"
+	"oprun.example/pkg/oprun"
+)
+
+// dispatch makes a run in the ledger, of an identity of this name.
+func (s *stack) dispatch(name string) uuid.UUID {
+	s.t.Helper()
+	run, _, err := s.ledger.EnsureRunWithIdentity(s.t.Context(), oprun.Request{
+		Identity: dedupe.Identity{Scope: dedupe.Tenant(s.tenant), Type: testType, Hash: sha256.Sum256([]byte(name))},
+		Input:    fmt.Appendf(nil, `{"key":%q}`, name), InitiatorName: "tester",
+	})
+	check(s.t, err)
+	return run.ID
+}
+
+// seen collects what handlers were given.
+type seen struct {
+	mu   sync.Mutex
+	keys []string
+}
+
+func (x *seen) write(ctx context.Context, job *Job[keyed]) error {
+	x.mu.Lock()
+	x.keys = append(x.keys, job.Args.Key)
+	x.mu.Unlock()
+	return writeEffect(ctx, job)
+}
+
+func (x *seen) want(t testing.TB, keys ...string) {
+	t.Helper()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	slices.Sort(x.keys)
+	if !slices.Equal(x.keys, keys) {
+		t.Errorf("handlers were given %q, want %q", x.keys, keys)
+	}
+}
+
+func TestRelay(t *testing.T) {
+	t.Parallel()
+
+	t.Run("publishes runs that were born in the ledger, and two workers run each once", func(t *testing.T) {
+		t.Parallel()
+		s := newStack(t)
+		const runs = 200
+		var ids []uuid.UUID
+		for i := range runs {
+			ids = append(ids, s.dispatch(fmt.Sprint(i)))
+		}
+		first, second := s.start(writing(), Config{Poll: 10 * time.Millisecond}), s.start(writing(), Config{Poll: 10 * time.Millisecond})
+		s.settled(runs)
+		s.acknowledged()
+		s.wantOneEffectEach(ids...)
+		if n := s.count("select count(*) from oprun.operation_runs where attempt <> 1"); n != 0 {
+			t.Errorf("%d runs took more than one attempt", n)
+		}
+		s.wantCountersEqualRows(first, second)
+	})
+
+	t.Run("gives the handler the row's input, whatever the message says", func(t *testing.T) {
+		t.Parallel()
+		s := newStack(t)
+		run := s.dispatch("of the row")
+		s.publish(`{"key":"of the wire"}`, func(r *events.Request) { r.RunID = run })
+		var given seen
+		s.start(handling(given.write), Config{})
+		s.settled(1)
+		s.acknowledged()
+		given.want(t, "of the row")
+		if got := s.run(run); got.InitiatorName != "tester" {
+			t.Errorf("the initiator is %q, want tester", got.InitiatorName)
+		}
+	})
+
+	t.Run("publishes a run again when its message was lost with the stream", func(t *testing.T) {
+		t.Parallel()
+		s := newStack(t)
+		run := s.dispatch("a")
+		s.publishedInto(run)
+		s.remakeStream()
+		s.start(writing(), Config{})
+		s.exec("update oprun.operation_runs set due_at = now() where id = $1", run) // instead of a wait of T
+		s.settled(1)
+		s.acknowledged()
+		s.wantOneEffectEach(run)
+	})
+
+	t.Run("does not let what no broker takes stand in the way", func(t *testing.T) {
+		t.Parallel()
+		s := newStack(t)
+		for i := range maxRelay + 1 {
+			s.dispatch(fmt.Sprint("too deep ", i))
+		}
+		s.exec(`update oprun.operation_runs set due_at = now() - interval '1 h',
+			input = ('{"key":' || repeat('[', 40) || repeat(']', 40) || '}')::json`)
+		run := s.dispatch("good")
+		s.start(writing(), Config{})
+		s.eventually("the good run to end", func() bool { return s.run(run).Status == "completed" })
+		s.wantOneEffectEach(run)
+	})
+
+	t.Run("leaves a run alone whose message still waits in the stream", func(t *testing.T) {
+		t.Parallel()
+		s := newStack(t)
+		gate := make(chan struct{})
+		w := s.start(handling(func(ctx context.Context, job *Job[keyed]) error {
+			<-gate
+			return writeEffect(ctx, job)
+		}), Config{Concurrency: 1})
+		runs := []uuid.UUID{s.publish(`{"key":"in the way"}`), s.dispatch("a"), s.dispatch("b")}
+		published := func() int {
+			return s.count("select count(*) from oprun.operation_runs where status = 'queued' and published_seq is not null and due_at > now() + interval '1 s'")
+		}
+		s.eventually("both to be published", func() bool { return published() == 2 })
+		s.exec("update oprun.operation_runs set due_at = now() where status = 'queued'")
+		s.eventually("both to be put off", func() bool { return published() == 2 })
+		if n := w.metric(t, "published_messages_total"); n != 2 {
+			t.Errorf("%v messages were published for 2 runs", n)
+		}
+		close(gate)
+		s.settled(3)
+		s.acknowledged()
+		s.wantOneEffectEach(runs...)
+	})
+}
+
+// publishedInto has a run published by a worker that then goes away without having claimed it.
+func (s *stack) publishedInto(run uuid.UUID) {
+	s.t.Helper()
+	w := must(NewWorker(s.js, s.ledger, s.catalog, writing(), Config{}))(s.t)
+	check(s.t, w.bind(s.t.Context()))
+	r := &relay{Worker: w, publisher: s.publisher}
+	r.once(s.t.Context())
+	if s.run(run).DispatchNo != 1 {
+		s.t.Fatal("the run was not published")
+	}
+}
+
+// remakeStream deletes the stream and makes it anew, empty, with its consumer.
+func (s *stack) remakeStream() {
+	s.t.Helper()
+	check(s.t, s.js.DeleteStream(s.t.Context(), testTopology().Stream))
+	must(testTopology().Apply(s.t.Context(), s.js, false))(s.t)
+}

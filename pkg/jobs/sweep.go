@@ -1,0 +1,28 @@
+package jobs
+
+import "context"
+
+// maxSweep is how many running runs one look takes.
+const maxSweep = 500
+
+// sweepLoop puts runs whose attempt stopped beating back into the queue. Every worker sweeps.
+func (w *Worker) sweepLoop(ctx context.Context) { w.every(ctx, w.sweep) }
+
+func (w *Worker) sweep(ctx context.Context) (more bool) {
+	swept, err := w.ledger.Sweep(ctx, maxSweep, w.ackWait)
+	if err != nil {
+		if ctx.Err() == nil {
+			w.log.Warn("sweep failed", "error", err)
+		}
+		return false
+	}
+	w.metrics.swept.SetToCurrentTime()
+	w.metrics.sweeps.WithLabelValues(sweepRequeued).Add(float64(swept.Requeued))
+	w.metrics.sweeps.WithLabelValues(sweepExtended).Add(float64(swept.Extended))
+	w.metrics.sweeps.WithLabelValues(sweepEnded).Add(float64(len(swept.Ended)))
+	for _, e := range swept.Ended {
+		w.metrics.ofType(e.Type).runs[e.Outcome].Inc()
+		w.log.Warn("run ended by the sweeper", "run_id", e.RunID.String(), "job_type", e.Type, "outcome", string(e.Outcome))
+	}
+	return swept.Requeued+swept.Extended+len(swept.Ended) == maxSweep
+}

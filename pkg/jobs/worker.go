@@ -1,0 +1,227 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"oprun.example/pkg/catalog"
+	"oprun.example/pkg/dedupe"
+	"oprun.example/pkg/events"
+	"oprun.example/pkg/oprun"
+)
+
+// jobSpec is what the worker knows of a job type.
+type jobSpec struct {
+	job     catalog.Job
+	rule    dedupe.Rule
+	handler *handler
+	metrics *typeMetrics
+}
+
+// Worker runs the jobs of one durable consumer. Make it with NewWorker, and Run it once.
+type Worker struct {
+	config  Config
+	js      jetstream.JetStream
+	ledger  *oprun.Ledger
+	codec   events.Codec
+	specs   map[string]*jobSpec
+	unknown *jobSpec // stands for types that are not in the catalogue
+	metrics *metrics
+	log     *slog.Logger
+	claimer oprun.Claimer
+	beat    time.Duration // between heartbeats
+	ackWait time.Duration // the consumer's
+	epoch   time.Time
+
+	slots    *slots
+	hands    *hands
+	arrivals chan *delivery // from the pullers; closed when all have stopped
+	done     chan *attempt  // from the attempts; closed when all have ended
+	running  sync.WaitGroup // attempts
+
+	// The phases of Run, which all stages look at; set by it before any of them starts.
+	stopping context.Context // ends when the worker is asked to stop
+	lifetime context.Context // the ledger's: ends when everything is handed in, or nobody took it for too long
+	handling context.Context // the handlers': has the values of Run's context and never ends, each attempt's own does
+}
+
+// NewWorker returns a worker for the catalogue's types, with the handlers of the mux. The error names the types that
+// have no handler or that use what this worker does not run.
+func NewWorker(js jetstream.JetStream, ledger *oprun.Ledger, cat *catalog.Catalog, mux *Mux, config Config) (*Worker, error) {
+	config = config.withDefaults()
+	w := &Worker{
+		config: config, js: js, ledger: ledger, log: config.Logger, epoch: time.Now(),
+		codec: events.Codec{Subjects: config.Subjects, Alias: cat.Alias},
+		specs: make(map[string]*jobSpec, len(cat.Jobs)),
+		slots: newSlots(config.Concurrency),
+		hands: newHands(),
+		// Every message in hand holds a slot, so neither channel blocks for long.
+		arrivals: make(chan *delivery, config.Concurrency),
+		done:     make(chan *attempt, config.Concurrency),
+	}
+	if used := cat.Policies(); len(used) > 0 {
+		return nil, fmt.Errorf("the catalogue uses policies that this worker does not run: %s", strings.Join(used, ", "))
+	}
+	if err := w.addSpecs(cat, mux); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// addSpecs joins catalogue, handlers and metrics.
+func (w *Worker) addSpecs(cat *catalog.Catalog, mux *Mux) error {
+	types := w.config.Types
+	if len(types) == 0 {
+		types = slices.Sorted(maps.Keys(cat.Jobs))
+	}
+	var missing []string
+	for _, jobType := range types {
+		job, declared := cat.Jobs[jobType]
+		if !declared {
+			return fmt.Errorf("the catalogue declares no job type %s", jobType)
+		}
+		handler := mux.handlers[jobType]
+		if handler == nil {
+			missing = append(missing, jobType)
+			continue
+		}
+		w.specs[jobType] = &jobSpec{job: job, rule: job.Rule(), handler: handler}
+	}
+	if len(missing) > 0 {
+		slices.Sort(missing)
+		return fmt.Errorf("no handler for %s: add one, or name the types to run", strings.Join(missing, ", "))
+	}
+	if len(w.specs) == 0 {
+		return errors.New("there is no job type to run: the catalogue is empty")
+	}
+	return w.addMetrics(types)
+}
+
+// addMetrics comes last: the registry is the caller's, and keeps what a worker that is refused would leave there.
+func (w *Worker) addMetrics(types []string) (err error) {
+	if w.metrics, err = newMetrics(w.config.Registry, types, w.slots); err != nil {
+		return err
+	}
+	w.unknown = &jobSpec{metrics: w.metrics.types[unknownType]}
+	for jobType, spec := range w.specs {
+		spec.metrics = w.metrics.types[jobType]
+	}
+	return nil
+}
+
+// Run works until the context ends, and then drains: it pulls no more, gives back at once what it has not started,
+// and waits for running handlers, whose contexts end after DrainTimeout with the cause ErrShutdown. It returns when
+// all its goroutines are gone: nil after an asked-for stop, an error when the stream or its consumer is missing or
+// of the wrong make, or the connection was closed.
+func (w *Worker) Run(ctx context.Context) error {
+	if err := w.bind(ctx); err != nil {
+		return err
+	}
+	stopping, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	w.handling = context.WithoutCancel(ctx)
+	lifetime, end := context.WithCancel(w.handling)
+	defer end()
+	w.stopping, w.lifetime = stopping, lifetime
+
+	var intake, claims, finishes, upkeep sync.WaitGroup
+	w.pull(&intake, stop)
+	for range lanes {
+		claims.Go(w.claimLoop)
+		finishes.Go(w.finishLoop)
+	}
+	upkeep.Go(func() { w.beatLoop(lifetime) })
+	upkeep.Go(func() { w.leaseLoop(lifetime) })
+	intake.Go(func() { w.relayLoop(stopping) })
+	intake.Go(func() { w.sweepLoop(stopping) })
+	w.log.Info("worker started", "worker", w.config.Worker.String(), "types", len(w.specs), "concurrency", w.config.Concurrency)
+
+	// Each stage ends when the one before it has: nothing is closed under a writer.
+	intake.Wait()
+	close(w.arrivals)
+	claims.Wait()
+	w.drain()
+	close(w.done)
+	giveUp := time.AfterFunc(lastWords, end) // a ledger that is away: the leases will tell
+	defer giveUp.Stop()
+	finishes.Wait()
+	end()
+	upkeep.Wait()
+	w.flush()
+	return stopCause(ctx, stopping)
+}
+
+// lastWords is how long a stopping worker goes on trying to hand in the last results.
+const lastWords = 10 * time.Second
+
+// lanes is how many claims, and how many completions, may be in flight at once.
+const lanes = 2
+
+// pullers is how many pulls may be open at once: while some wait for the broker, the messages of others are judged.
+const pullers = 4
+
+// stopCause tells why a worker stopped by itself, nil when it was asked to.
+func stopCause(asked, stopping context.Context) error {
+	if asked.Err() != nil {
+		return nil
+	}
+	return context.Cause(stopping)
+}
+
+// pull starts the pullers; one that fails stops the worker.
+func (w *Worker) pull(intake *sync.WaitGroup, stop context.CancelCauseFunc) {
+	p := &puller{
+		conn: w.js.Conn(), slots: w.slots, log: w.log,
+		subject: events.APISubject(w.js, "CONSUMER.MSG.NEXT."+w.config.Stream+"."+w.config.Consumer),
+		take: func(msg *nats.Msg) {
+			d := &delivery{msg: msg, arrived: time.Now()}
+			w.hands.arrived(d)
+			w.arrivals <- d
+		},
+	}
+	for range pullers {
+		intake.Go(func() {
+			if err := p.run(w.stopping); err != nil {
+				stop(err)
+			}
+		})
+	}
+}
+
+// drain waits for the running attempts, and stops them when their time is over.
+func (w *Worker) drain() {
+	ended := make(chan struct{})
+	go func() {
+		w.running.Wait()
+		close(ended)
+	}()
+	timer := time.NewTimer(w.config.DrainTimeout)
+	defer timer.Stop()
+	select {
+	case <-ended:
+		return
+	case <-timer.C:
+	}
+	for _, a := range w.hands.attempts() {
+		a.stop(ErrShutdown)
+	}
+	<-ended
+}
+
+// flush sees the last acknowledgements off. A broker that is away costs redeliveries, which the ledger answers.
+func (w *Worker) flush() {
+	const patience = 2 * time.Second
+	if err := w.js.Conn().FlushTimeout(patience); err != nil {
+		w.log.Warn("last acknowledgements not flushed", "error", err)
+	}
+}
