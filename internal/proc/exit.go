@@ -26,7 +26,7 @@ const (
 )
 
 // maxCode bounds the codes of commands that end as another command ended.
-const maxCode Code = 255
+const maxCode = 255
 
 // String is the code's name in lower case.
 func (c Code) String() string {

@@ -18,8 +18,11 @@ var ErrNoMessage = errors.New("the stream holds no such message")
 
 // ReadBack returns the message at this place of a stream, as it was stored. It asks the stream's leader, never a
 // replica: a replica that lags does not have what the leader has. The error is ErrNoMessage only when the leader
-// says so; a leader that does not answer is another error.
+// says so; a leader that does not answer within two seconds is another error: the reply to a request that a broker
+// took with it never comes.
 func ReadBack(ctx context.Context, js jetstream.JetStream, stream string, seq uint64) (Message, error) {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
 	subject := APISubject(js, "STREAM.MSG.GET."+stream)
 	reply, err := js.Conn().RequestWithContext(ctx, subject, []byte(`{"seq":`+strconv.FormatUint(seq, 10)+`}`))
 	if err != nil {

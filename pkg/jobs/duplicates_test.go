@@ -100,10 +100,10 @@ func handling(handle func(context.Context, *Job[keyed]) error) *Mux {
 	return mux
 }
 
-func repeat(n int, make func(i int) string) []string {
+func repeat(n int, item func(i int) string) []string {
 	list := []string{}
 	for i := range n {
-		list = append(list, make(i))
+		list = append(list, item(i))
 	}
 	return list
 }

@@ -66,7 +66,7 @@ func (w *Worker) refused(these []*attempt) {
 		holds[i] = a.hold
 	}
 	var confirmed map[uuid.UUID]oprun.Outcome
-	_, err := w.ask("confirm", len(holds), w.lifetime, func(ctx context.Context) (err error) {
+	_, err := w.ask(w.lifetime, "confirm", len(holds), func(ctx context.Context) (err error) {
 		confirmed, err = w.ledger.Confirm(ctx, holds)
 		return err
 	})
@@ -92,7 +92,7 @@ func (w *Worker) recordFenced(late []oprun.Hold) {
 	if len(late) == 0 {
 		return
 	}
-	_, err := w.ask("fence", len(late), w.lifetime, func(ctx context.Context) error {
+	_, err := w.ask(w.lifetime, "fence", len(late), func(ctx context.Context) error {
 		return w.ledger.Fence(ctx, w.config.Worker, late)
 	})
 	if err != nil {

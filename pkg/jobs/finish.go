@@ -44,7 +44,7 @@ const ledgerPatience = 10 * time.Second
 
 // ask sends a statement until the ledger answers it, or the phase in which it may wait has ended. After more than one
 // try an earlier one may have been carried out, too.
-func (w *Worker) ask(op string, rows int, phase context.Context, send func(ctx context.Context) error) (tries int, err error) {
+func (w *Worker) ask(phase context.Context, op string, rows int, send func(ctx context.Context) error) (tries int, err error) {
 	done := w.metrics.ledger(op, rows)
 	defer done()
 	wait := newPause()
@@ -70,7 +70,7 @@ func (w *Worker) finish(ended []*attempt) (refused []*attempt) {
 		results[i] = a.work.result(a.end)
 	}
 	var taken map[uuid.UUID]bool
-	_, err := w.ask("finish", len(results), w.lifetime, func(ctx context.Context) (err error) {
+	_, err := w.ask(w.lifetime, "finish", len(results), func(ctx context.Context) (err error) {
 		taken, err = w.ledger.Finish(ctx, results)
 		return err
 	})
@@ -98,7 +98,7 @@ func (w *Worker) park(parked []*attempt) (refused []*attempt) {
 		requeues[i] = a.requeue()
 	}
 	var stands map[uuid.UUID]oprun.Outcome
-	tries, err := w.ask("requeue", len(requeues), w.lifetime, func(ctx context.Context) (err error) {
+	tries, err := w.ask(w.lifetime, "requeue", len(requeues), func(ctx context.Context) (err error) {
 		stands, err = w.ledger.Requeue(ctx, requeues)
 		return err
 	})

@@ -1,7 +1,9 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -41,16 +43,23 @@ func (w *Worker) leaseLoop(ctx context.Context) {
 	}
 }
 
-// beatOnce extends whatever has been in hand for a while; younger ones have a fresh lease. It reports whether the
-// ledger answered.
+// beatOnce extends whatever has been in hand for a while; younger ones have a fresh lease. The leases that end first
+// go first, so that a ledger that is slow keeps as many as it can. It reports whether the ledger answered.
 func (w *Worker) beatOnce(ctx context.Context) bool {
 	messages, attempts := w.hands.olderThan(w.beat / 2)
 	for _, d := range messages {
 		d.inProgress()
 	}
-	if len(attempts) == 0 {
-		return true
+	slices.SortFunc(attempts, func(a, b *attempt) int { return cmp.Compare(a.leaseEnds.Load(), b.leaseEnds.Load()) })
+	for part := range slices.Chunk(attempts, maxBatch) {
+		if !w.extend(ctx, part) {
+			return false
+		}
 	}
+	return true
+}
+
+func (w *Worker) extend(ctx context.Context, attempts []*attempt) bool {
 	holds := make([]oprun.Hold, len(attempts))
 	for i, a := range attempts {
 		holds[i] = a.hold

@@ -183,7 +183,7 @@ func newTokens(n int) []uuid.UUID {
 // claim asks the ledger until it answers, or the worker stops. While it does not answer, nothing is acknowledged and
 // nothing pulled: the slots stay taken. The claim is idempotent by its tokens.
 func (w *Worker) claim(questions []oprun.Delivery) (answers []oprun.Answer, err error) {
-	_, err = w.ask("claim", len(questions), w.stopping, func(ctx context.Context) error {
+	_, err = w.ask(w.stopping, "claim", len(questions), func(ctx context.Context) error {
 		answers, err = w.ledger.Claim(ctx, w.claimer, questions)
 		return err
 	})

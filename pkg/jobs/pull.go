@@ -46,13 +46,15 @@ func (p *puller) run(ctx context.Context) error {
 	for wait := newPause(); ; {
 		n := p.slots.take(ctx, maxPull)
 		if n == 0 {
-			return p.handOver(sub)
+			p.handOver(sub)
+			return nil
 		}
 		got, err := p.pull(sub, inbox, n)
 		p.slots.giveUnused(n - got)
 		switch {
 		case ctx.Err() != nil:
-			return p.handOver(sub)
+			p.handOver(sub)
+			return nil
 		case errors.Is(err, nats.ErrConnectionClosed):
 			return err
 		case err != nil:
@@ -111,11 +113,11 @@ func pullStatus(h nats.Header) (over bool, err error) {
 }
 
 // handOver passes on what the broker sent before it learned of the stop. Each message takes a slot, free or not.
-func (p *puller) handOver(sub *nats.Subscription) error {
+func (p *puller) handOver(sub *nats.Subscription) {
 	for {
 		msg, err := sub.NextMsg(pullSilence)
 		if err != nil { // the subscription is gone, or nothing comes any more
-			return nil
+			return
 		}
 		if delivered(msg) {
 			p.slots.give(-1)

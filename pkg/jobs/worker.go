@@ -49,7 +49,13 @@ type Worker struct {
 	done     chan *attempt  // from the attempts; closed when all have ended
 	running  sync.WaitGroup // attempts
 
-	// The phases of Run, which all stages look at; set by it before any of them starts.
+	phases
+}
+
+// phases are the states of a running worker, which all its stages look at; Run sets them before any stage starts.
+//
+//nolint:containedctx // they are states of the worker, not arguments of a call
+type phases struct {
 	stopping context.Context // ends when the worker is asked to stop
 	lifetime context.Context // the ledger's: ends when everything is handed in, or nobody took it for too long
 	handling context.Context // the handlers': has the values of Run's context and never ends, each attempt's own does
@@ -172,10 +178,10 @@ const pullers = 4
 
 // stopCause tells why a worker stopped by itself, nil when it was asked to.
 func stopCause(asked, stopping context.Context) error {
-	if asked.Err() != nil {
-		return nil
+	if asked.Err() == nil {
+		return context.Cause(stopping)
 	}
-	return context.Cause(stopping)
+	return nil
 }
 
 // pull starts the pullers; one that fails stops the worker.

@@ -61,6 +61,24 @@ func BenchmarkClaimCompleted(b *testing.B) {
 	})
 }
 
+// BenchmarkClaimDuplicates claims batches of which nine in ten ask for what another one in the batch asks for. One op is
+// one delivery; the runs are not finished.
+func BenchmarkClaimDuplicates(b *testing.B) {
+	s := durableScene(b)
+	w := benchWorker{scene: s}
+	measure(b, s, func() {
+		for from := int64(0); from < int64(b.N); from += benchBatch {
+			w.deliveries(from, from+benchBatch)
+			for i := range w.batch {
+				w.batch[i].Identity = w.batch[i-i%10].Identity
+			}
+			if _, err := s.Claim(b.Context(), s.who, w.batch); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
 // durableScene is a scene on a durable Postgres of its own.
 func durableScene(b *testing.B) *scene {
 	b.Helper()

@@ -42,6 +42,8 @@ func TestClaimOfAContendedIdentity(t *testing.T) {
 			same(s.t, "answers", want, verdicts(s.claim(batch...)))
 			if took := time.Since(began); took > 5*time.Second {
 				s.t.Errorf("the batch took %s", took)
+			} else {
+				s.t.Logf("the batch took %s", took)
 			}
 			must(s.t, tx.Commit(s.t.Context()))
 			same(s.t, "after the commit", []string{"duplicate", "duplicate"}, verdicts(s.claim(again(batch[7]), again(batch[300]))))

@@ -72,6 +72,12 @@ func TestFinish(t *testing.T) {
 			s.finish(s.takeOver(d))
 			same(s.t, "attempts", []AttemptResult{AttemptAbandoned, AttemptSucceeded}, s.attempts(d.RunID))
 		},
+		"an_input_that_the_row_has_is_never_replaced": func(s *scene) {
+			h := s.take(s.naming(s.ensure("a")))
+			_, err := s.Finish(s.t.Context(), []Result{{Hold: h, Outcome: Failed, Ended: AttemptFailed, Input: []byte(`{}`)}})
+			must(s.t, err)
+			same(s.t, "input", `{"asked": "a"}`, query[string](s, "select input::text from oprun.operation_runs"))
+		},
 		"a_run_that_has_ended_stays_as_it_is": func(s *scene) {
 			h := s.take(s.delivery("a"))
 			s.finish(h)
@@ -152,6 +158,12 @@ func TestFence(t *testing.T) {
 			same(s.t, "attempts", []AttemptResult{AttemptFenced}, s.attempts(d.RunID))
 			s.finish(now)
 			same(s.t, "attempts at the end", []AttemptResult{AttemptFenced, AttemptSucceeded}, s.attempts(d.RunID))
+		},
+		"an_attempt_that_did_end_is_not_recorded_as_fenced": func(s *scene) {
+			h := s.take(s.delivery("a"))
+			s.requeue(Requeue{Hold: h, Ended: AttemptFailed, Input: []byte(`{}`)}) // its answer is lost, and the second one says "fenced"
+			must(s.t, s.Fence(s.t.Context(), s.who.Worker, []Hold{h}))
+			same(s.t, "attempts", []AttemptResult{AttemptFailed}, s.attempts(h.RunID))
 		},
 		"a_fenced_attempt_that_nobody_had_recorded_is_recorded": func(s *scene) {
 			// After a failover that lost a claim both executors had attempt 1: only the token tells them apart.

@@ -15,7 +15,7 @@ const SchemaVersion = 1
 
 // lanes is how many connections a ledger keeps for its own statements: claims and completions must not wait for
 // each other, nor either of them for the transactions of handlers.
-const lanes = 6
+const lanes = 8
 
 // DB is what a statement needs of a connection: a pool, a connection or a transaction of pgx.
 type DB interface {
@@ -32,9 +32,9 @@ type Ledger struct {
 	wary wariness
 }
 
-// Open returns the ledger in the database of this pool. Handlers' transactions use the pool; the ledger's own
-// statements use a few connections of its own, made with the pool's settings, so that no handler can starve a
-// heartbeat. It fails with an error that [IsSchema] recognises when the schema is missing or of another version.
+// Open returns the ledger in the database of this pool. Handlers' transactions use the pool, and so do statements that
+// may wait for callers or read for long (Ensure…, Runs, DeadLetters). All others use a few connections of the ledger's
+// own, made with the pool's settings, so that no handler can starve a heartbeat. It fails with an error that [IsSchema] recognises when the schema is missing or of another version.
 // Close it before the pool.
 func Open(ctx context.Context, pool *pgxpool.Pool) (*Ledger, error) {
 	db, err := pgxpool.NewWithConfig(ctx, laneConfig(pool.Config()))

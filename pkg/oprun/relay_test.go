@@ -101,6 +101,19 @@ func TestPublished(t *testing.T) {
 			s.published(first...)
 			same(s.t, "an old record changes nothing", 1, s.run(run.ID).DispatchNo)
 		},
+		"a_run_that_is_queued_again_has_no_place_in_the_stream": func(s *scene) {
+			parked, swept := s.ensure("a"), s.ensure("b")
+			s.published(s.due()...)
+			h := s.take(s.naming(parked))
+			s.take(s.naming(swept))
+			s.requeue(Requeue{Hold: h, Ended: AttemptFailed})
+			s.endLease(swept.ID)
+			same(s.t, "swept", Swept{Requeued: 1}, s.sweep())
+			for _, r := range s.due() {
+				same(s.t, "publication and place", []uint64{2, 0}, []uint64{uint64(r.DispatchNo), r.PublishedSeq})
+			}
+			same(s.t, "due", 2, len(s.due()))
+		},
 		"the_wait_doubles_with_the_runs_age_up_to_ten_minutes": func(s *scene) {
 			run := s.ensure("a")
 			for age, want := range map[string]time.Duration{

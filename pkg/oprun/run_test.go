@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +79,22 @@ func TestRun(t *testing.T) {
 				select string_agg(column_name, ' ' order by column_name) from information_schema.columns c
 				where table_schema = 'oprun' and table_name = 'operation_runs' and column_name not in (
 					select column_name from information_schema.columns where table_schema = 'oprun' and table_name = 'operation_runs_view')`))
+		},
+		"a_run_shows_every_column_of_the_view": func(s *scene) {
+			var fields []string
+			for _, field := range reflect.VisibleFields(reflect.TypeFor[Run]()) {
+				fields = append(fields, field.Tag.Get("db"))
+			}
+			slices.Sort(fields)
+			same(s.t, "columns", strings.Join(fields, " "), query[string](s, `
+				select string_agg(column_name, ' ' order by column_name collate "C") from information_schema.columns
+				where table_schema = 'oprun' and table_name = 'operation_runs_view'`))
+		},
+		"a_newer_view_is_read_as_before": func(s *scene) {
+			run := s.ensure("a")
+			view := query[string](s, "select pg_get_viewdef('oprun.operation_runs_view')")
+			s.exec("create or replace view oprun.operation_runs_view as " + strings.Replace(view, "FROM", ", 1 as added FROM", 1))
+			same(s.t, "run", run, s.run(run.ID))
 		},
 		"a_log_line_names_it": func(s *scene) {
 			run := s.ensure("a")

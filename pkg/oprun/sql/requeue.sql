@@ -13,7 +13,7 @@ with held as materialized (
     q(id, token, delay_ms, give_back, input, result, error, failures)
   join oprun.operation_runs r on r.id = q.id
   where r.claim_token = q.token
-  
+  order by r.id
   for no key update of r),
 attempts as (
   insert into oprun.operation_run_attempts (run_id, attempt, claim_token, claimed_by, result, error)
