@@ -1,0 +1,55 @@
+// Command dev runs oprun on an embedded stack: a private Postgres and an in-process NATS, both gone when it ends.
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"oprun.example/internal/devstack"
+	"oprun.example/internal/proc"
+)
+
+// cli is the command line. Flags win over the environment.
+type cli struct {
+	Demo       demoCommand   `cmd:"" help:"Show on the embedded stack that duplicates, redeliveries and a crash change nothing."`
+	Up         upCommand     `cmd:"" help:"Start the embedded stack, print how to reach it, and keep it until Ctrl-C."`
+	Exec       execCommand   `cmd:"" help:"Run a command with DATABASE_URL and NATS_URL of a stack of its own."`
+	DemoWorker workerCommand `cmd:"" hidden:"" help:"A consumer process of the demo."`
+}
+
+// streams are what a command reads and writes.
+type streams struct{ out, err io.Writer }
+
+func main() {
+	proc.Main("dev", func(ctx context.Context) error {
+		return run(ctx, os.Args[1:], streams{os.Stdout, os.Stderr})
+	})
+}
+
+func run(ctx context.Context, args []string, to streams) error {
+	var c cli
+	parser, err := kong.New(&c, kong.Name("dev"), kong.UsageOnError(), kong.Writers(to.out, to.err),
+		kong.Description("oprun on an embedded stack: a private Postgres and an in-process NATS, gone when the command ends."),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(to))
+	if err != nil {
+		return err
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		return &proc.Error{Code: proc.Usage, Err: err, Hint: "dev --help lists the commands and their flags"}
+	}
+	return explain(command.Run())
+}
+
+// explain gives a missing PostgreSQL its exit code; its own text says what to type.
+func explain(err error) error {
+	var missing *devstack.MissingError
+	if errors.As(err, &missing) {
+		return &proc.Error{Code: proc.Unavailable, Err: err}
+	}
+	return err
+}
