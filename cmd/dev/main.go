@@ -32,15 +32,10 @@ func main() {
 
 func run(ctx context.Context, args []string, to streams) error {
 	var c cli
-	parser, err := kong.New(&c, kong.Name("dev"), kong.UsageOnError(), kong.Writers(to.out, to.err),
-		kong.Description("oprun on an embedded stack: a private Postgres and an in-process NATS, gone when the command ends."),
-		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(to))
+	command, err := proc.Parse(&c, "dev", "oprun on an embedded stack: a private Postgres and an in-process NATS, gone when the command ends.",
+		args, to.out, to.err, kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(to))
 	if err != nil {
 		return err
-	}
-	command, err := parser.Parse(args)
-	if err != nil {
-		return &proc.Error{Code: proc.Usage, Err: err, Hint: "dev --help lists the commands and their flags"}
 	}
 	return explain(command.Run())
 }

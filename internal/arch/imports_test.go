@@ -42,7 +42,7 @@ var plan = map[string]row{
 	"pkg/jobs/jobstest": {[]string{"pkg/jobs"}, []string{natsGo, pgx, prometheus, uuid}},
 	"internal/remote":   {[]string{"pkg/jobs"}, nil},
 	"internal/admin":    {[]string{"pkg/oprun", "pkg/catalog"}, []string{prometheus, clientData, uuid}},
-	"internal/proc":     {nil, []string{natsGo, pgx, tint}},
+	"internal/proc":     {nil, []string{natsGo, pgx, tint, kong}},
 	"internal/devstack": {[]string{"migrations"}, []string{natsServer, natsGo, pgx}},
 	"internal/demo":     {[]string{"internal/devstack", "internal/remote", "pkg/jobs"}, []string{natsGo, pgx, prometheus, uuid}},
 	"internal/arch":     {nil, nil},

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"oprun.example/internal/proc"
+	"oprun.example/pkg/events"
+)
+
+// cli is the command line. Flags win over the environment.
+type cli struct {
+	settings
+
+	Publish publishCommand `cmd:"" help:"Publish one job and wait until the stream has it."`
+}
+
+// settings are what every subcommand may be told.
+type settings struct {
+	NATSURL        string        `name:"nats-url" env:"NATS_URL" group:"Connections:" placeholder:"URL" help:"One address or several, separated by commas. Default: nats://127.0.0.1:4222."`
+	NATSCreds      string        `name:"nats-creds" env:"NATS_CREDS" group:"Connections:" placeholder:"FILE" help:"Credentials file for NATS."`
+	ConnectTimeout time.Duration `env:"OPRUN_CONNECT_TIMEOUT" group:"Connections:" default:"30s" help:"How long to wait for NATS; 0 tries once. Default: ${default}."`
+
+	Catalog       string `env:"OPRUN_CATALOG" group:"Names:" default:"./jobs.yaml" placeholder:"FILE" help:"The job catalogue, the same as the consumers'. Default: ${default}."`
+	SubjectPrefix string `env:"OPRUN_SUBJECT_PREFIX" group:"Names:" default:"${prefix}" placeholder:"WORD" help:"First token of every job's subject. Default: ${default}."`
+
+	Output    string           `short:"o" group:"Output and logs:" enum:"table, json, ndjson" default:"table" placeholder:"FORMAT" help:"Form of the data on stdout: ${enum}. Default: ${default}."`
+	LogFormat string           `env:"OPRUN_LOG_FORMAT" group:"Output and logs:" placeholder:"FORMAT" help:"text or json. Default: text on a terminal, else json."`
+	LogLevel  string           `env:"OPRUN_LOG_LEVEL" group:"Output and logs:" placeholder:"LEVEL" help:"debug, info, warn or error. Default: info."`
+	Version   kong.VersionFlag `group:"Output and logs:" help:"Print the version and exit."`
+}
+
+// parse reads the command line and the environment. --help and --version print and end the process.
+func parse(args []string, to streams) (*kong.Context, *settings, error) {
+	var c cli
+	command, err := proc.Parse(&c, "publisher", "Publishes background jobs to NATS JetStream.", args, to.out, to.err,
+		kong.Vars{"prefix": events.DefaultPrefix})
+	if err != nil {
+		return nil, nil, err
+	}
+	return command, &c.settings, nil
+}
+
+// misuse is the error of a command line that makes no sense.
+func misuse(format string, args ...any) error {
+	return &proc.Error{Code: proc.Usage, Err: fmt.Errorf(format, args...), Hint: "type: publisher publish --help"}
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"oprun.example/internal/proc"
+	"oprun.example/pkg/catalog"
+	"oprun.example/pkg/dedupe"
+	"oprun.example/pkg/events"
+)
+
+type publishCommand struct {
+	Type      string    `required:"" placeholder:"TYPE" help:"Job type, as the catalogue names it."`
+	Tenant    uuid.UUID `xor:"scope" required:"" placeholder:"ID" help:"The tenant's external id."`
+	Workspace uuid.UUID `xor:"scope" required:"" placeholder:"ID" help:"The workspace's id, for a job that belongs to no tenant."`
+	Input     string    `default:"{}" placeholder:"JSON" help:"The job's input, one JSON object; @FILE reads it from a file, - from stdin. Default: ${default}."`
+	RunID     uuid.UUID `placeholder:"ID" help:"The run, when the ledger has it already."`
+	RequestID string    `placeholder:"TEXT" help:"Your own id of this request, 1 to 128 visible ASCII characters: asked again with it, the job runs once. Default: a new one."`
+	Initiator string    `placeholder:"TEXT" help:"Who asks. Default: system."`
+	Coalesce  bool      `help:"Let the broker drop this request when one of the same identity was stored within its dedupe window."`
+}
+
+// Help is the longer text of --help.
+func (*publishCommand) Help() string {
+	return `An example:
+
+	publisher publish --type assignments.fetch --tenant <id> --input '{"connection_id": 7}'
+
+The answer says where the stream has the job, and which run it makes unless it joins one of the same identity. "suppressed" says that the stream had the message already: nothing was added, and that is no failure.`
+}
+
+// Run publishes the job and shows where it is.
+func (c *publishCommand) Run(ctx context.Context, a *app) error {
+	declared, err := c.declaration(a.Catalog)
+	if err != nil {
+		return err
+	}
+	request, err := c.request(declared, a.in)
+	if err != nil {
+		return err
+	}
+	subjects := events.Subjects{Prefix: a.SubjectPrefix}
+	if err := subjects.Validate(); err != nil {
+		return misuse("--subject-prefix: %w", err)
+	}
+	conn, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return fmt.Errorf("use jetstream: %w", err)
+	}
+	ack, err := events.NewPublisher(js, events.PublisherConfig{Subjects: subjects}).Publish(ctx, request)
+	if err != nil {
+		return explain(ctx, err, ack.RequestID)
+	}
+	if ack.Duplicate && ack.Tries > 1 {
+		a.log.Info("the acknowledgement came late: the message that was there may be this very request", "tries", ack.Tries)
+	}
+	return a.print(receiptOf(request, ack, subjects))
+}
+
+// declaration finds what the catalogue says of the type.
+func (c *publishCommand) declaration(path string) (catalog.Job, error) {
+	declared, err := catalog.Load(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return catalog.Job{}, &proc.Error{
+			Code: proc.Usage,
+			Err:  fmt.Errorf("without the catalogue nobody knows what makes two jobs the same: %w", err),
+			Hint: "type: publisher publish --catalog <file>, or export OPRUN_CATALOG=<file>",
+		}
+	}
+	if err != nil {
+		return catalog.Job{}, &proc.Error{Code: proc.Usage, Err: fmt.Errorf("the catalogue cannot be used:\n%w", err), Hint: "mend the lines it names"}
+	}
+	job, ok := declared.Jobs[c.Type]
+	if !ok {
+		return job, misuse("--type: %s declares no job type %q", path, c.Type)
+	}
+	if kind := c.scope().Kind; kind != job.ScopeKind {
+		return job, misuse("--%s: %s is a job of a %s", kind, c.Type, job.ScopeKind)
+	}
+	return job, nil
+}
+
+func (c *publishCommand) scope() dedupe.Scope {
+	if c.Workspace != uuid.Nil {
+		return dedupe.Workspace(c.Workspace)
+	}
+	return dedupe.Tenant(c.Tenant)
+}
+
+// request is the job as the publisher takes it. What a worker would bury is refused here.
+func (c *publishCommand) request(job catalog.Job, stdin io.Reader) (events.Request, error) {
+	input, err := readInput(c.Input, stdin)
+	if err != nil {
+		return events.Request{}, err
+	}
+	r := events.Request{RunID: c.RunID, RequestID: c.RequestID, Initiator: c.Initiator, Coalesce: c.Coalesce, Input: input}
+	r.Identity = dedupe.Identity{Scope: c.scope(), Type: c.Type}
+	if err := errors.Join(events.ValidInput(input), c.validate(job)); err != nil {
+		return r, misuse("%w", err)
+	}
+	if c.RunID != uuid.Nil { // the row decides: its identity and its input stand
+		return r, nil
+	}
+	if err := job.ValidateInput(input); err != nil {
+		return r, misuse("--input: %w", err)
+	}
+	if r.RequestID == "" && !c.Coalesce {
+		// Before the identity: in mode request the id is a part of it.
+		if r.RequestID, err = events.NewRequestID(); err != nil {
+			return r, err
+		}
+	}
+	if r.Identity, err = job.Rule().Identify(r.Identity.Scope, c.Type, input, dedupe.ByRequest(r.RequestID, time.Time{})); err != nil {
+		return r, misuse("--input: %w", err)
+	}
+	return r, nil
+}
+
+func (c *publishCommand) validate(job catalog.Job) error {
+	switch {
+	case c.Coalesce && c.RunID != uuid.Nil:
+		return errors.New("--coalesce is for jobs without a --run-id")
+	case c.Coalesce && job.IdentityMode == dedupe.RequestMode:
+		return fmt.Errorf("--coalesce: each request of %s is a job of its own (identity_mode request)", c.Type)
+	}
+	return nil
+}
+
+// readInput returns what --input says: itself, the file after @, or stdin for -. It reads no more than shows that it
+// is too much.
+func readInput(text string, stdin io.Reader) ([]byte, error) {
+	source, what := stdin, "stdin"
+	if path, ok := strings.CutPrefix(text, "@"); ok {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, misuse("--input: %w", err)
+		}
+		defer file.Close()
+		source, what = file, path
+	} else if text != "-" {
+		return []byte(text), nil
+	}
+	input, err := io.ReadAll(io.LimitReader(source, events.MaxInputBytes+1))
+	if err != nil {
+		return nil, misuse("--input: read %s: %w", what, err)
+	}
+	return input, nil
+}
