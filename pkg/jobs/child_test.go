@@ -83,7 +83,7 @@ func childWorker(ctx context.Context, story string) error {
 	if err != nil {
 		return err
 	}
-	declared, err := catalog.New(catalog.Catalog{Jobs: map[string]catalog.Job{testType: testJob("key")}}, nil)
+	declared, err := catalog.New(catalog.Catalog{Jobs: map[string]catalog.Job{testType: hurriedJob("key")}}, nil)
 	if err != nil {
 		return err
 	}

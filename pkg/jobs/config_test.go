@@ -73,7 +73,7 @@ func TestNewWorkerRefuses(t *testing.T) {
 // Run refuses a consumer that would make it lose jobs, bury them, or run them for ever.
 func TestRunRefuses(t *testing.T) {
 	t.Parallel()
-	good := jetstream.ConsumerConfig{Durable: "oprun", AckPolicy: jetstream.AckExplicitPolicy, AckWait: testAckWait, MaxDeliver: -1}
+	good := jetstream.ConsumerConfig{Durable: "oprun", AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Second, MaxDeliver: -1}
 	for name, test := range map[string]struct {
 		change func(*jetstream.ConsumerConfig)
 		config Config
@@ -155,7 +155,7 @@ func TestWorkerOfSomeTypes(t *testing.T) {
 	s := newStack(t)
 	const otherType = "test.other"
 	s.catalog = must(catalog.New(catalog.Catalog{Jobs: map[string]catalog.Job{testType: testJob("key"), otherType: testJob("key")}}, nil))(t)
-	topology := testTopology().For(testType)
+	topology := s.topology.For(testType)
 	must(topology.Apply(t.Context(), s.js, false))(t)
 	s.start(writing(), Config{Types: []string{testType}})
 	s.publish(`{"key":"a"}`, func(r *events.Request) { r.Identity.Type = otherType })

@@ -13,12 +13,14 @@ import (
 	"oprun.example/pkg/oprun"
 )
 
-// newPortStack is a stack that other processes can reach.
+// newPortStack is a stack that other processes can reach, with the times that they have.
 func newPortStack(t testing.TB, configure func(*server.Options), options ...nats.Option) *stack {
 	t.Helper()
 	broker := must(devstack.StartNATS(devstack.NATSConfig{Port: -1, Configure: configure}))(t)
 	t.Cleanup(func() { check(t, broker.Close()) })
-	return stackOn(t, broker, devstack.Database(t), options...)
+	s := stackOn(t, broker, devstack.Database(t), options...)
+	s.hurry()
+	return s
 }
 
 // A worker process is killed (kill -9) at each of the points where a job can be lost or doubled. Whoever takes over

@@ -55,9 +55,6 @@ func TestDrain(t *testing.T) {
 	t.Run("gives unclaimed messages to another worker at once", func(t *testing.T) {
 		t.Parallel()
 		s := newStack(t)
-		topology := testTopology()
-		topology.AckWait = time.Minute // it is not what brings the messages to the other worker
-		must(topology.Apply(t.Context(), s.js, false))(t)
 		gate := newProxy(t, s.database)
 		_, ledger := s.openLedger(gate.url)
 		w := s.startOn(s.js, ledger, writing(), Config{Concurrency: 3000})
@@ -73,7 +70,7 @@ func TestDrain(t *testing.T) {
 		s.start(writing(), Config{})
 		s.settled(jobs)
 		s.acknowledged()
-		if took := time.Since(since); took > topology.AckWait/2 {
+		if took := time.Since(since); took > s.topology.AckWait/2 {
 			t.Errorf("the next worker had them all after %s, want it at once", took)
 		}
 		s.wantOneEffectEach(runs...)
@@ -141,6 +138,7 @@ func TestDrain(t *testing.T) {
 	t.Run("ends although Postgres is away, and leaves the rest to the leases", func(t *testing.T) {
 		t.Parallel()
 		s := newStack(t)
+		s.hurry()
 		gate := newProxy(t, s.database)
 		_, ledger := s.openLedger(gate.url)
 		started, done := make(chan struct{}), make(chan struct{})

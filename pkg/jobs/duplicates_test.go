@@ -122,7 +122,6 @@ func (s *stack) onlyRun() (id uuid.UUID) {
 // deliverAllAgain makes the consumer anew, as a broker that has forgotten every acknowledgement.
 func (s *stack) deliverAllAgain() {
 	s.t.Helper()
-	topology := testTopology()
-	check(s.t, s.js.DeleteConsumer(s.t.Context(), topology.Stream, topology.Consumer))
-	must(topology.Apply(s.t.Context(), s.js, false))(s.t)
+	check(s.t, s.js.DeleteConsumer(s.t.Context(), s.topology.Stream, s.topology.Consumer))
+	must(s.topology.Apply(s.t.Context(), s.js, false))(s.t)
 }

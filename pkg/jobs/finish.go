@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -10,33 +11,61 @@ import (
 )
 
 // finishLoop hands in the results of attempts, in batches, until their channel is closed; only what the ledger
-// has taken is acknowledged (I10).
+// has taken is acknowledged (I10). A result whose run somebody has locked is kept, and handed in again now and then.
 func (w *Worker) finishLoop() {
+	again := time.NewTicker(lockedPause)
+	defer again.Stop()
 	batch := make([]*attempt, 0, maxBatch)
-	for first := range w.done {
-		batch = gather(batch[:0], first, w.done)
-		w.handIn(batch)
+	var locked []*attempt
+	for open := true; open; {
+		select {
+		case first, more := <-w.done:
+			if open = more; more {
+				batch = gather(batch[:0], first, w.done)
+				locked = append(locked, w.handIn(batch)...)
+			}
+		case <-again.C:
+			locked = w.handIn(locked)
+		}
 	}
+	for len(locked) > 0 && w.lifetime.Err() == nil {
+		(&pause{lockedPause}).sleep(w.lifetime)
+		locked = w.handIn(locked)
+	}
+	w.leave(locked, errLocked)
 }
 
-// handIn sorts a batch by what is to be done with it.
-func (w *Worker) handIn(batch []*attempt) {
-	var ended, parked, refused []*attempt
+// lockedPause is when a result is handed in again whose run a transaction has locked.
+const lockedPause = time.Second
+
+var errLocked = errors.New("a transaction has the run locked")
+
+// rest is what the ledger did not take of a batch.
+type rest struct {
+	refused []*attempt // they no longer own their runs
+	locked  []*attempt // a transaction has their runs locked
+}
+
+// handIn sorts a batch by what is to be done with it, and returns the attempts whose runs are locked.
+func (w *Worker) handIn(batch []*attempt) (locked []*attempt) {
+	var ended, parked []*attempt
+	var left rest
 	for _, a := range batch {
 		switch {
 		case a.work.end() != "":
 			w.ended(a, a.work.end())
 		case a.fenced.Load():
-			refused = append(refused, a)
+			left.refused = append(left.refused, a)
 		case a.end.outcome == oprun.Pending:
 			parked = append(parked, a)
 		default:
 			ended = append(ended, a)
 		}
 	}
-	refused = append(refused, w.finish(ended)...)
-	refused = append(refused, w.park(parked)...)
-	w.refused(refused)
+	w.finish(ended, &left)
+	w.park(parked, &left)
+	w.refused(left.refused)
+	return left.locked
 }
 
 // ledgerPatience is how long one statement may take before it is sent again on another connection.
@@ -52,6 +81,7 @@ func (w *Worker) ask(phase context.Context, op string, rows int, send func(ctx c
 		ctx, cancel := context.WithTimeout(w.lifetime, ledgerPatience)
 		err = send(ctx)
 		cancel()
+		w.heard(err)
 		if !oprun.Unavailable(err) || phase.Err() != nil {
 			return tries, err
 		}
@@ -60,10 +90,13 @@ func (w *Worker) ask(phase context.Context, op string, rows int, send func(ctx c
 	}
 }
 
-// finish ends runs, and returns the attempts that were refused.
-func (w *Worker) finish(ended []*attempt) (refused []*attempt) {
+// heard notes from what became of a statement whether the ledger answers. While it does not, the worker pulls no more.
+func (w *Worker) heard(err error) { w.away.Store(oprun.Unavailable(err)) }
+
+// finish ends runs.
+func (w *Worker) finish(ended []*attempt, left *rest) {
 	if len(ended) == 0 {
-		return nil
+		return
 	}
 	results := make([]oprun.Result, len(ended))
 	for i, a := range ended {
@@ -75,23 +108,26 @@ func (w *Worker) finish(ended []*attempt) (refused []*attempt) {
 		return err
 	})
 	if err != nil {
-		return w.notTaken(ended, err, w.finish)
+		w.notTaken(ended, err, left, w.finish)
+		return
 	}
 	for i, a := range ended {
-		if taken[a.hold.RunID] {
+		switch done, ok := taken[a.hold.RunID]; {
+		case done:
 			w.ended(a, results[i].Outcome)
-		} else {
-			refused = append(refused, a)
+		case ok:
+			left.locked = append(left.locked, a)
+		default:
+			left.refused = append(left.refused, a)
 		}
 	}
-	return refused
 }
 
-// park queues runs to be tried again, and returns the attempts that were refused. Their messages are done with: the
-// ledger has the input, and the relay publishes the run when it is due.
-func (w *Worker) park(parked []*attempt) (refused []*attempt) {
+// park queues runs to be tried again. Their messages are done with: the ledger has the input, and the relay publishes
+// the run when it is due.
+func (w *Worker) park(parked []*attempt, left *rest) {
 	if len(parked) == 0 {
-		return nil
+		return
 	}
 	requeues := make([]oprun.Requeue, len(parked))
 	for i, a := range parked {
@@ -103,21 +139,23 @@ func (w *Worker) park(parked []*attempt) (refused []*attempt) {
 		return err
 	})
 	if err != nil {
-		return w.notTaken(parked, err, w.park)
+		w.notTaken(parked, err, left, w.park)
+		return
 	}
 	for _, a := range parked {
 		switch outcome, ok := stands[a.hold.RunID]; {
 		case ok && outcome == oprun.Pending:
 			w.parked(a)
+		case ok && outcome == "":
+			left.locked = append(left.locked, a)
 		case ok:
 			w.ended(a, outcome)
-		case tries > 1: // parked by an earlier try, or fenced: either way the next delivery has its answer
+		case tries > 1 && a.end.ended == "": // given back by an earlier try, or fenced: the next delivery has the answer
 			w.hands.remove(a.delivery)
 		default:
-			refused = append(refused, a)
+			left.refused = append(left.refused, a)
 		}
 	}
-	return refused
 }
 
 func (a *attempt) requeue() oprun.Requeue {
@@ -129,11 +167,12 @@ func (a *attempt) requeue() oprun.Requeue {
 }
 
 // notTaken parts a batch that the ledger refuses, so that one bad result does not take its neighbours down.
-func (w *Worker) notTaken(these []*attempt, err error, again func([]*attempt) []*attempt) (refused []*attempt) {
+func (w *Worker) notTaken(these []*attempt, err error, left *rest, again func([]*attempt, *rest)) {
 	if len(these) > 1 && !oprun.Unavailable(err) {
 		half := len(these) / 2
-		return append(again(these[:half]), again(these[half:])...)
+		again(these[:half], left)
+		again(these[half:], left)
+		return
 	}
 	w.leave(these, err)
-	return nil
 }

@@ -32,21 +32,21 @@ func (h *hands) remove(d *delivery) {
 	h.mu.Unlock()
 }
 
-// olderThan returns what has been in hand for at least this long.
-func (h *hands) olderThan(age time.Duration) (messages []*delivery, attempts []*attempt) {
+// olderThan returns what has been in hand for at least this long: messages that are not claimed, and attempts.
+func (h *hands) olderThan(age time.Duration) (unclaimed []*delivery, attempts []*attempt) {
 	before := time.Now().Add(-age)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for d, a := range h.held {
-		if d.arrived.After(before) {
-			continue
-		}
-		messages = append(messages, d)
-		if a != nil {
+		switch {
+		case d.arrived.After(before):
+		case a == nil:
+			unclaimed = append(unclaimed, d)
+		default:
 			attempts = append(attempts, a)
 		}
 	}
-	return messages, attempts
+	return unclaimed, attempts
 }
 
 // attempts returns every claimed attempt.

@@ -33,13 +33,16 @@ type stack struct {
 	publisher *events.Publisher
 	workspace uuid.UUID
 	tenant    uuid.UUID
+	topology  events.Topology
 	catalog   *catalog.Catalog
 }
 
+const testType = "test.write"
+
+// The shortest times, for stories of what happens when they end.
 const (
-	testLease   = 3 * time.Second
-	testAckWait = 2 * time.Second
-	testType    = "test.write"
+	shortLease   = 3 * time.Second
+	shortAckWait = 2 * time.Second
 )
 
 func newStack(t testing.TB) *stack {
@@ -51,12 +54,12 @@ func newStack(t testing.TB) *stack {
 func stackOn(t testing.TB, server *devstack.NATS, database string, options ...nats.Option) *stack {
 	t.Helper()
 	ctx := t.Context()
-	s := &stack{t: t, nats: server, database: database}
+	s := &stack{t: t, nats: server, database: database, topology: events.DefaultTopology()}
 	options = append(options, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 	s.conn = must(server.Connect(options...))(t)
 	t.Cleanup(s.conn.Close)
 	s.js = must(jetstream.New(s.conn))(t)
-	must(testTopology().Apply(ctx, s.js, false))(t)
+	must(s.topology.Apply(ctx, s.js, false))(t)
 	s.pool, s.ledger = s.openLedger(database)
 	workspace, tenant, err := s.ledger.Seed(ctx, "")
 	check(t, err)
@@ -67,10 +70,13 @@ func stackOn(t testing.TB, server *devstack.NATS, database string, options ...na
 	return s
 }
 
-func testTopology() events.Topology {
-	topology := events.DefaultTopology()
-	topology.AckWait = testAckWait
-	return topology
+// hurry gives the consumer and the test type the shortest times. Without it no lease and no AckWait ends within a
+// test, however slow the machine.
+func (s *stack) hurry() {
+	s.t.Helper()
+	s.topology.AckWait = shortAckWait
+	must(s.topology.Apply(s.t.Context(), s.js, false))(s.t)
+	s.catalog = testCatalog(s.t, hurriedJob("key"))
 }
 
 // openLedger opens the ledger at an address, which may be that of a proxy.
@@ -83,12 +89,18 @@ func (s *stack) openLedger(address string) (*pgxpool.Pool, *oprun.Ledger) {
 	return pool, ledger
 }
 
-// testJob declares a tenant's job with short times.
+// testJob declares a tenant's job that is tried again soon.
 func testJob(identity ...string) catalog.Job {
 	return catalog.Job{
-		ScopeKind: dedupe.TenantScope, Identity: identity, Lease: testLease, Timeout: time.Minute,
+		ScopeKind: dedupe.TenantScope, Identity: identity, Timeout: time.Minute,
 		Retry: catalog.Retry{MaxAttempts: 3, Initial: 10 * time.Millisecond, Max: 50 * time.Millisecond},
 	}
+}
+
+func hurriedJob(identity ...string) catalog.Job {
+	job := testJob(identity...)
+	job.Lease = shortLease
+	return job
 }
 
 // testCatalog declares the test type alone.
@@ -195,7 +207,7 @@ func (s *stack) acknowledged() {
 
 func (s *stack) consumer() *jetstream.ConsumerInfo {
 	s.t.Helper()
-	consumer := must(s.js.Consumer(s.t.Context(), testTopology().Stream, testTopology().Consumer))(s.t)
+	consumer := must(s.js.Consumer(s.t.Context(), s.topology.Stream, s.topology.Consumer))(s.t)
 	return consumer.CachedInfo()
 }
 

@@ -12,7 +12,8 @@ import (
 )
 
 // beatLoop keeps what is in hand: it extends the leases of claimed runs and tells the broker that their messages,
-// and those still waiting for the ledger, are being worked on.
+// and those still waiting for the ledger, are being worked on. When the ledger is away the latter are left to other
+// workers, who may still reach it.
 func (w *Worker) beatLoop(ctx context.Context) {
 	ticker := time.NewTicker(w.beat / 4)
 	defer ticker.Stop()
@@ -46,9 +47,14 @@ func (w *Worker) leaseLoop(ctx context.Context) {
 // beatOnce extends whatever has been in hand for a while; younger ones have a fresh lease. The leases that end first
 // go first, so that a ledger that is slow keeps as many as it can. It reports whether the ledger answered.
 func (w *Worker) beatOnce(ctx context.Context) bool {
-	messages, attempts := w.hands.olderThan(w.beat / 2)
-	for _, d := range messages {
-		d.inProgress()
+	unclaimed, attempts := w.hands.olderThan(w.beat / 2)
+	for _, a := range attempts {
+		a.inProgress()
+	}
+	if !w.away.Load() {
+		for _, d := range unclaimed {
+			d.inProgress()
+		}
 	}
 	slices.SortFunc(attempts, func(a, b *attempt) int { return cmp.Compare(a.leaseEnds.Load(), b.leaseEnds.Load()) })
 	for part := range slices.Chunk(attempts, maxBatch) {
@@ -70,6 +76,7 @@ func (w *Worker) extend(ctx context.Context, attempts []*attempt) bool {
 	ctx, cancel := context.WithTimeout(ctx, w.beat) // two tries fit into a lease
 	defer cancel()
 	held, err := w.ledger.Extend(ctx, holds)
+	w.heard(err)
 	if err != nil {
 		w.log.Warn("heartbeat failed", "runs", len(holds), "error", err)
 		return false

@@ -17,9 +17,10 @@ func TestHeartbeat(t *testing.T) {
 	t.Run("keeps a job that takes longer than its lease and AckWait", func(t *testing.T) {
 		t.Parallel()
 		s := newStack(t)
+		s.hurry()
 		handle := func(ctx context.Context, job *Job[keyed]) error {
 			select {
-			case <-time.After(testLease + testAckWait + 500*time.Millisecond):
+			case <-time.After(shortLease + shortAckWait + 500*time.Millisecond):
 				return writeEffect(ctx, job)
 			case <-ctx.Done():
 				return context.Cause(ctx)
@@ -37,6 +38,7 @@ func TestHeartbeat(t *testing.T) {
 	t.Run("that cannot reach the ledger stops the handler before another may start it", func(t *testing.T) {
 		t.Parallel() // I3
 		s := newStack(t)
+		s.hurry()
 		gate := newProxy(t, s.database)
 		_, ledger := s.openLedger(gate.url)
 		started, stopped := make(chan struct{}), make(chan time.Time, 1)
@@ -73,6 +75,7 @@ func TestHeartbeat(t *testing.T) {
 	t.Run("brings a request for cancellation to the handler", func(t *testing.T) {
 		t.Parallel()
 		s := newStack(t)
+		s.hurry()
 		started := make(chan uuid.UUID)
 		w := s.start(handling(func(ctx context.Context, job *Job[keyed]) error {
 			started <- job.RunID
@@ -97,12 +100,13 @@ func TestHeartbeat(t *testing.T) {
 	t.Run("does not stop a handler that goes on after its commit", func(t *testing.T) {
 		t.Parallel()
 		s := newStack(t)
+		s.hurry()
 		w := s.start(handling(func(ctx context.Context, job *Job[keyed]) error {
 			if err := writeEffect(ctx, job); err != nil {
 				return err
 			}
 			select {
-			case <-time.After(testLease + time.Second):
+			case <-time.After(shortLease + time.Second):
 			case <-ctx.Done():
 				t.Errorf("it was stopped by %v", context.Cause(ctx))
 			}
@@ -124,6 +128,7 @@ func TestHeartbeat(t *testing.T) {
 func TestLockedRun(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
+	s.hurry()
 	started, stopped := make(chan uuid.UUID), make(chan error)
 	s.start(handling(func(ctx context.Context, job *Job[keyed]) error {
 		if job.Attempt > 1 {

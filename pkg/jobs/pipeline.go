@@ -80,8 +80,7 @@ func (w *Worker) judge(batch []*delivery) {
 	for i, d := range asked {
 		questions[i] = d.ask
 	}
-	sent := time.Now()
-	answers, err := w.claim(questions)
+	answers, sent, err := w.claim(questions)
 	if err != nil {
 		w.log.Error("claim failed", "deliveries", len(asked), "error", err)
 		w.handBack(asked, claimFailedDelay)
@@ -181,13 +180,15 @@ func newTokens(n int) []uuid.UUID {
 }
 
 // claim asks the ledger until it answers, or the worker stops. While it does not answer, nothing is acknowledged and
-// nothing pulled: the slots stay taken. The claim is idempotent by its tokens.
-func (w *Worker) claim(questions []oprun.Delivery) (answers []oprun.Answer, err error) {
+// nothing pulled: the slots stay taken. The claim is idempotent by its tokens. Leases count from before it was sent,
+// for the last time: an earlier try that was carried out is prolonged by the last.
+func (w *Worker) claim(questions []oprun.Delivery) (answers []oprun.Answer, sent time.Time, err error) {
 	_, err = w.ask(w.stopping, "claim", len(questions), func(ctx context.Context) error {
+		sent = time.Now()
 		answers, err = w.ledger.Claim(ctx, w.claimer, questions)
 		return err
 	})
-	return answers, err
+	return answers, sent, err
 }
 
 // follow does what the verdict says. Its answer is a delivery to bury, or nil.

@@ -26,6 +26,8 @@ type proxy struct {
 	flowing chan struct{} // closed while bytes flow
 	lose    []byte        // the reply to what holds this is lost, once; nil: none
 	lost    chan struct{} // closed when it was
+	strand  []byte        // what holds this never arrives, so many times
+	strands int
 	conns   map[net.Conn]bool
 	closed  bool
 }
@@ -69,6 +71,14 @@ func (p *proxy) loseReplyTo(text string) <-chan struct{} {
 	defer p.mu.Unlock()
 	p.lose, p.lost = []byte(text), make(chan struct{})
 	return p.lost
+}
+
+// strandRequests lets the next n requests with these bytes never arrive, while Postgres goes on to believe in the
+// sessions that sent them: nobody tells it that the other side has given up.
+func (p *proxy) strandRequests(n int, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.strand, p.strands = []byte(text), n
 }
 
 func (p *proxy) close() {
@@ -120,15 +130,20 @@ type relayed struct {
 	*proxy
 	client, server net.Conn
 
-	mu     sync.Mutex
-	losing bool // the next answer
+	mu       sync.Mutex
+	losing   bool // the next answer
+	stranded bool // the session outlives its client
 }
 
 // copy passes on what look allows, until either side is closed.
 func (r *relayed) copy(to, from net.Conn, look func([]byte) error) {
 	defer func() {
 		_ = r.client.Close()
-		_ = r.server.Close()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if !r.stranded {
+			_ = r.server.Close()
+		}
 	}()
 	buffer := make([]byte, 64<<10)
 	for {
@@ -152,11 +167,15 @@ func (r *relayed) copy(to, from net.Conn, look func([]byte) error) {
 func (r *relayed) asked(sent []byte) error {
 	r.proxy.mu.Lock()
 	defer r.proxy.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.lose != nil && bytes.Contains(sent, r.lose) {
-		r.lose = nil
-		r.mu.Lock()
-		r.losing = true
-		r.mu.Unlock()
+		r.lose, r.losing = nil, true
+	}
+	if r.strands > 0 && bytes.Contains(sent, r.strand) {
+		r.strands--
+		r.stranded = true
+		return fmt.Errorf("the request is lost")
 	}
 	return nil
 }

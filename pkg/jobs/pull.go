@@ -26,17 +26,42 @@ type puller struct {
 	conn    *nats.Conn
 	subject string // $JS.API.CONSUMER.MSG.NEXT.<stream>.<consumer>
 	slots   *slots
+	pause   func() bool     // whether to ask for nothing now
 	take    func(*nats.Msg) // receives each message, which holds a slot from now on
 	log     *slog.Logger
 }
 
-// run pulls until the context ends, and then hands on what is still on its way.
+// pausePoll is how often a puller that pauses looks whether it may go on.
+const pausePoll = 50 * time.Millisecond
+
+// run pulls until the context ends, and rests while it is to pause.
 func (p *puller) run(ctx context.Context) error {
+	look := time.NewTicker(pausePoll)
+	defer look.Stop()
+	for ctx.Err() == nil {
+		if !p.pause() {
+			if err := p.session(ctx); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-look.C:
+		}
+	}
+	return nil
+}
+
+// session pulls until the context ends or a pause begins, and then hands on what is still on its way.
+func (p *puller) session(ctx context.Context) error {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
 	inbox := p.conn.NewInbox()
 	sub, err := p.conn.SubscribeSync(inbox)
 	if err != nil {
 		return fmt.Errorf("subscribe for pulls: %w", err)
 	}
+	defer func() { _ = sub.Unsubscribe() }()             // for the ways out that do not drain it
 	if err := sub.SetPendingLimits(-1, -1); err != nil { // bounded by the slots
 		return fmt.Errorf("subscribe for pulls: %w", err)
 	}
@@ -51,6 +76,9 @@ func (p *puller) run(ctx context.Context) error {
 		}
 		got, err := p.pull(sub, inbox, n)
 		p.slots.giveUnused(n - got)
+		if p.pause() {
+			end()
+		}
 		switch {
 		case ctx.Err() != nil:
 			p.handOver(sub)
@@ -89,7 +117,7 @@ func (p *puller) pull(sub *nats.Subscription, inbox string, n int) (got int, err
 			got++
 			continue
 		}
-		if over, err := pullStatus(msg.Header); over {
+		if over, err := pullStatus(msg.Header); over || p.pause() {
 			return got, err
 		}
 	}
@@ -112,14 +140,16 @@ func pullStatus(h nats.Header) (over bool, err error) {
 	}
 }
 
-// handOver passes on what the broker sent before it learned of the stop. Each message takes a slot, free or not.
+// handOver passes on what the broker sent before it learned of the stop, until the subscription is drained. Each
+// message takes a slot, free or not. One that was left there would be missed for an AckWait.
 func (p *puller) handOver(sub *nats.Subscription) {
 	for {
 		msg, err := sub.NextMsg(pullSilence)
-		if err != nil { // the subscription is gone, or nothing comes any more
+		switch {
+		case errors.Is(err, nats.ErrTimeout) && p.conn.IsConnected(): // the broker is slow to say that this was all
+		case err != nil: // the subscription is gone, or the broker
 			return
-		}
-		if delivered(msg) {
+		case delivered(msg):
 			p.slots.give(-1)
 			p.take(msg)
 		}

@@ -44,7 +44,10 @@ type relay struct {
 }
 
 func (r *relay) once(ctx context.Context) (more bool) {
-	due, err := r.ledger.Due(ctx, maxRelay)
+	ask, cancel := context.WithTimeout(ctx, ledgerPatience)
+	defer cancel()
+	due, err := r.ledger.Due(ask, maxRelay)
+	r.heard(err)
 	if err == nil {
 		err = r.send(ctx, due)
 	}

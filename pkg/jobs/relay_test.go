@@ -5,10 +5,12 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"oprun.example/pkg/dedupe"
@@ -86,6 +88,38 @@ func TestRelay(t *testing.T) {
 		}
 	})
 
+	t.Run("brings an input back byte for byte, however odd it is", func(t *testing.T) {
+		t.Parallel()
+		s := newStack(t)
+		inputs := []string{
+			`{"key":"a\u0000b"}`,
+			" {\n\t\"key\" : \"b\", \"n\" : [1e400, -0.0, 123456789012345678901234567890] } ",
+			`{"key":"\ud83d\ude00 \u2028 é","":{"":null}}`,
+			`{"key":"d","deep":` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + `}`,
+			`{"key":"` + strings.Repeat("e", 256<<10-10) + `"}`,
+		}
+		var mu sync.Mutex
+		var given []string
+		s.start(handling(func(ctx context.Context, job *Job[keyed]) error {
+			if job.Attempt == 1 {
+				return errBoom
+			}
+			mu.Lock()
+			given = append(given, string(job.Input))
+			mu.Unlock()
+			return writeEffect(ctx, job)
+		}), Config{})
+		runs := s.publishAll(inputs)
+		s.settled(len(inputs))
+		s.acknowledged()
+		s.wantOneEffectEach(runs...)
+		slices.Sort(given)
+		slices.Sort(inputs)
+		if diff := cmp.Diff(inputs, given); diff != "" {
+			t.Errorf("inputs of the second attempts (-want +got):\n%.2000s", diff)
+		}
+	})
+
 	t.Run("publishes a run again when its message was lost with the stream", func(t *testing.T) {
 		t.Parallel()
 		s := newStack(t)
@@ -153,6 +187,6 @@ func (s *stack) publishedInto(run uuid.UUID) {
 // remakeStream deletes the stream and makes it anew, empty, with its consumer.
 func (s *stack) remakeStream() {
 	s.t.Helper()
-	check(s.t, s.js.DeleteStream(s.t.Context(), testTopology().Stream))
-	must(testTopology().Apply(s.t.Context(), s.js, false))(s.t)
+	check(s.t, s.js.DeleteStream(s.t.Context(), s.topology.Stream))
+	must(s.topology.Apply(s.t.Context(), s.js, false))(s.t)
 }

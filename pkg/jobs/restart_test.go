@@ -28,7 +28,7 @@ func working(ctx context.Context, job *Job[keyed]) error {
 
 // patientJob has attempts to spare for the faults that its tests make.
 func patientJob() catalog.Job {
-	job := testJob("key")
+	job := hurriedJob("key")
 	job.Retry.MaxAttempts = 20
 	return job
 }
@@ -41,6 +41,7 @@ func TestPostgresRestartedInTheMiddle(t *testing.T) {
 	check(t, postgres.CreateDatabase(t.Context(), "oprun"))
 	migrate(t, postgres.URL("oprun"))
 	s := stackOn(t, devstack.Server(t), postgres.URL("oprun"))
+	s.hurry()
 	s.catalog = testCatalog(t, patientJob())
 	const jobs = 800
 	runs := s.publishAll(repeat(jobs, func(i int) string { return fmt.Sprintf(`{"key":"%d"}`, i) }))

@@ -9,7 +9,10 @@ const maxSweep = 500
 func (w *Worker) sweepLoop(ctx context.Context) { w.every(ctx, w.sweep) }
 
 func (w *Worker) sweep(ctx context.Context) (more bool) {
-	swept, err := w.ledger.Sweep(ctx, maxSweep, w.ackWait)
+	ask, cancel := context.WithTimeout(ctx, ledgerPatience)
+	defer cancel()
+	swept, err := w.ledger.Sweep(ask, maxSweep, w.ackWait)
+	w.heard(err)
 	if err != nil {
 		if ctx.Err() == nil {
 			w.log.Warn("sweep failed", "error", err)

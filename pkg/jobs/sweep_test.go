@@ -31,7 +31,7 @@ func (s *stack) endLease(run uuid.UUID) {
 func (s *stack) claimed(input string) uuid.UUID {
 	s.t.Helper()
 	run := s.publish(input)
-	consumer := must(s.js.Consumer(s.t.Context(), testTopology().Stream, testTopology().Consumer))(s.t)
+	consumer := must(s.js.Consumer(s.t.Context(), s.topology.Stream, s.topology.Consumer))(s.t)
 	msg := must(consumer.Next())(s.t)
 	message := must(events.FromMsg(msg))(s.t)
 	job := must(events.Codec{}.Decode(message))(s.t)
@@ -75,11 +75,10 @@ func TestSweeper(t *testing.T) {
 		run := s.publish(`{"key":"the payload"}`)
 		c.is("in the handler")
 		c.kill()
-		topology := testTopology()
 		consumer := s.consumer().Config
-		check(t, s.js.DeleteConsumer(t.Context(), topology.Stream, topology.Consumer))
+		check(t, s.js.DeleteConsumer(t.Context(), s.topology.Stream, s.topology.Consumer))
 		consumer.DeliverPolicy = jetstream.DeliverNewPolicy
-		must(s.js.CreateConsumer(t.Context(), topology.Stream, consumer))(t)
+		must(s.js.CreateConsumer(t.Context(), s.topology.Stream, consumer))(t)
 		var given seen
 		s.start(handling(given.write), Config{})
 		s.settled(1)
@@ -92,7 +91,7 @@ func TestSweeper(t *testing.T) {
 		t.Parallel()
 		s := newStack(t)
 		run := s.abandoned(`{"key":"the payload"}`)
-		stream := must(s.js.Stream(t.Context(), testTopology().Stream))(t)
+		stream := must(s.js.Stream(t.Context(), s.topology.Stream))(t)
 		check(t, stream.Purge(t.Context()))
 		w := s.start(writing(), Config{})
 		s.settled(1)

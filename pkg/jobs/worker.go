@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -48,6 +49,7 @@ type Worker struct {
 	arrivals chan *delivery // from the pullers; closed when all have stopped
 	done     chan *attempt  // from the attempts; closed when all have ended
 	running  sync.WaitGroup // attempts
+	away     atomic.Bool    // the ledger did not answer when it was last asked
 
 	phases
 }
@@ -187,7 +189,7 @@ func stopCause(asked, stopping context.Context) error {
 // pull starts the pullers; one that fails stops the worker.
 func (w *Worker) pull(intake *sync.WaitGroup, stop context.CancelCauseFunc) {
 	p := &puller{
-		conn: w.js.Conn(), slots: w.slots, log: w.log,
+		conn: w.js.Conn(), slots: w.slots, log: w.log, pause: w.away.Load,
 		subject: events.APISubject(w.js, "CONSUMER.MSG.NEXT."+w.config.Stream+"."+w.config.Consumer),
 		take: func(msg *nats.Msg) {
 			d := &delivery{msg: msg, arrived: time.Now()}

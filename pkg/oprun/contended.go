@@ -11,6 +11,7 @@ import (
 // How long statements of ours wait for locks. All of it is far below Postgres' deadlock_timeout (1 s), so that in a
 // deadlock with a caller's transaction it is never the caller who loses.
 const (
+	laneWait  = 500 * time.Millisecond // the limit of our sessions, for whatever sets none of its own
 	firstWait = 100 * time.Millisecond // our neighbours' statements commit sooner
 	partWait  = 10 * time.Millisecond  // once it is known that somebody keeps the lock for longer
 	parts     = 8                      // a batch of 512 has its blocked ones alone after three splits
@@ -40,6 +41,18 @@ func split[T any](batch []T, wait time.Duration, send func([]T, time.Duration) e
 		}
 	}
 	return nil
+}
+
+// whole sends a statement for a whole batch, which the session's own limit bounds; for a part of one it is impatient.
+func (l *Ledger) whole(ctx context.Context, wait time.Duration, sql string, args []any, read func(pgx.Rows) error) error {
+	if wait != firstWait {
+		return l.impatient(ctx, wait, sql, args, read)
+	}
+	rows, err := l.db.Query(ctx, sql, args...)
+	if err != nil {
+		return err
+	}
+	return read(rows)
 }
 
 // impatient sends a statement that gives up when it has waited this long for a lock. The limit is pipelined with

@@ -59,6 +59,19 @@ func TestExtend(t *testing.T) {
 			delete(want, holds[3].RunID)
 			same(s.t, "held after the commit", want, s.extend(holds...))
 		},
+		"nor_does_it_hold_up_the_ends_of_the_others": func(s *scene) {
+			h, other, parked, blocked := s.take(s.delivery("a")), s.take(s.delivery("b")), s.take(s.delivery("c")), s.take(s.delivery("d"))
+			tx := s.open()
+			must(s.t, s.On(tx).Finish(s.t.Context(), succeeded(h)))
+			must(s.t, s.On(tx).Finish(s.t.Context(), succeeded(blocked)))
+			done, err := s.Finish(s.t.Context(), []Result{succeeded(h), succeeded(other)})
+			must(s.t, err)
+			same(s.t, "done", map[uuid.UUID]bool{h.RunID: false, other.RunID: true}, done)
+			stands, err := s.Requeue(s.t.Context(), []Requeue{{Hold: parked, Ended: AttemptFailed}, {Hold: blocked, Ended: AttemptFailed}})
+			must(s.t, err)
+			same(s.t, "stands", map[uuid.UUID]Outcome{parked.RunID: Pending, blocked.RunID: ""}, stands)
+			must(s.t, tx.Commit(s.t.Context()))
+		},
 		"nothing_in_hand_is_nothing_to_extend": func(s *scene) {
 			same(s.t, "held", nil, s.extend())
 		},

@@ -3,6 +3,7 @@ package oprun
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/google/uuid"
@@ -69,18 +70,22 @@ type Result struct {
 }
 
 // Finish ends the runs of these attempts, each with its own outcome. A result that is not in the answer was fenced
-// (I9): its attempt no longer owned the run, and nothing was written for it. After an error the fate of all is
-// unknown: ask Confirm before sending them again.
+// (I9): its attempt no longer owned the run, and nothing was written for it. One that is there as false is to be sent
+// again: a transaction has its run locked, and does not hold up the others. After an error the fate of all is unknown:
+// ask Confirm before sending them again.
 func (l *Ledger) Finish(ctx context.Context, results []Result) (map[uuid.UUID]bool, error) {
-	args, err := finishArgs(results)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := l.db.Query(ctx, finishSQL, args...)
-	if err != nil {
-		return nil, fmt.Errorf("finish %d runs: %w", len(results), err)
-	}
-	done, err := finished(rows, len(results))
+	done := make(map[uuid.UUID]bool, len(results))
+	err := apart(results, func(part []Result, wait time.Duration) error {
+		args, err := finishArgs(part)
+		if err != nil {
+			return err
+		}
+		return l.whole(ctx, wait, finishSQL, args, func(rows pgx.Rows) error {
+			ended, err := finished(rows, len(part))
+			maps.Copy(done, ended)
+			return err
+		})
+	}, func(r Result) { done[r.RunID] = false })
 	if err != nil {
 		return nil, fmt.Errorf("finish %d runs: %w", len(results), err)
 	}

@@ -13,8 +13,8 @@ import (
 // SchemaVersion is the version of the schema that this package's statements are written for.
 const SchemaVersion = 1
 
-// lanes is how many connections a ledger keeps for its own statements: claims and completions must not wait for
-// each other, nor either of them for the transactions of handlers.
+// lanes is how many connections a ledger keeps for its own statements: claims, completions, heartbeat, relay and
+// sweeper must not wait for each other, nor any of them for the transactions of handlers.
 const lanes = 8
 
 // DB is what a statement needs of a connection: a pool, a connection or a transaction of pgx.
@@ -60,6 +60,7 @@ func laneConfig(cfg *pgxpool.Config) *pgxpool.Config {
 		// Each statement has to see what was committed before it.
 		"default_transaction_isolation": "read committed",
 		"application_name":              "oprun",
+		"lock_timeout":                  laneWait.String(),
 	} {
 		cfg.ConnConfig.RuntimeParams[name] = value
 	}

@@ -3,6 +3,7 @@ package oprun
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,17 +24,21 @@ type Requeue struct {
 // Requeue parks runs in the ledger until they are due. The answer tells how each now stands: Pending when it will
 // be tried again, Failed when no attempt was left, Cancelled when that was asked for. A run that is not in the
 // answer was fenced. It may be sent again when its answer was lost; only of an attempt that left no record, Ended
-// being empty, a second answer does not tell whether the first one parked it.
+// being empty, a second answer does not tell whether the first one parked it. One that stands as "" is to be sent
+// again: a transaction has its run locked, and does not hold up the others.
 func (l *Ledger) Requeue(ctx context.Context, parked []Requeue) (map[uuid.UUID]Outcome, error) {
-	args, err := requeueArgs(parked)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := l.db.Query(ctx, requeueSQL, args...)
-	if err != nil {
-		return nil, fmt.Errorf("requeue %d runs: %w", len(parked), err)
-	}
-	stands, err := outcomes(rows, len(parked))
+	stands := make(map[uuid.UUID]Outcome, len(parked))
+	err := apart(parked, func(part []Requeue, wait time.Duration) error {
+		args, err := requeueArgs(part)
+		if err != nil {
+			return err
+		}
+		return l.whole(ctx, wait, requeueSQL, args, func(rows pgx.Rows) error {
+			found, err := outcomes(rows, len(part))
+			maps.Copy(stands, found)
+			return err
+		})
+	}, func(p Requeue) { stands[p.RunID] = "" })
 	if err != nil {
 		return nil, fmt.Errorf("requeue %d runs: %w", len(parked), err)
 	}
