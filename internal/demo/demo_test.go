@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"go.uber.org/goleak"
 
 	"oprun.example/internal/devstack"
 )
@@ -25,7 +26,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(devstack.Run(m))
+	goleak.VerifyTestMain(devstack.Tests{M: m})
 }
 
 func TestRun(t *testing.T) {

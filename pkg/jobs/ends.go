@@ -37,7 +37,7 @@ func (w *Worker) logEnd(a *attempt, outcome oprun.Outcome, took time.Duration) {
 	}
 	ctx := context.Background()
 	if w.log.Enabled(ctx, level) {
-		w.log.Log(ctx, level, "run ended", "run", a.work, "outcome", string(outcome), "took", took)
+		w.log.Log(ctx, level, "run ended", "run", a.work, "outcome", string(outcome), "took_seconds", took.Seconds())
 	}
 }
 
@@ -51,7 +51,7 @@ func (w *Worker) parked(a *attempt) {
 	if !a.end.giveBack {
 		m.retries.Inc()
 	}
-	w.log.Info("run queued again", "run", a.work, "result", string(a.end.ended), "delay", a.end.delay)
+	w.log.Info("run queued again", "run", a.work, "result", string(a.end.ended), "delay_seconds", a.end.delay.Seconds())
 }
 
 // refused deals with attempts whose result the ledger did not take. One whose commit had no answer may have ended its
