@@ -6,7 +6,7 @@ with late as materialized (
   select r.id, r.status, r.attempt, r.claim_token, r.claimed_by, r.origin_seq, r.lease_expires_at >= clock_timestamp() as alive,
     case when r.cancel_requested_at is not null then 'cancelled' when r.attempt >= r.max_attempts then 'failed' end as ends
   from unnest($1::uuid[]) q(id) join oprun.operation_runs r on r.id = q.id
-  where r.due_at <= clock_timestamp() and r.status = 'running'
+  where coalesce(r.due_at, 'infinity') <= now() and r.status = 'running'  -- as runs_due must not be read for it
   order by r.id
   for no key update of r skip locked),
 swept as (
