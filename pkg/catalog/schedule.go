@@ -19,7 +19,8 @@ type Schedule struct {
 	TimeZone string          // of the five fields, an IANA name; default UTC
 	Input    json.RawMessage // a JSON object; default {}
 
-	clock clock
+	clock   clock
+	builtin bool // nobody declared it
 }
 
 // Next returns the first fire time after t, in UTC and whole seconds; the zero time when there is none in five years.
