@@ -196,11 +196,7 @@ func (r *relay) end(ctx context.Context, run oprun.DueRun, reason oprun.EndReaso
 		RunID: run.ID, Reason: reason, DispatchNo: &run.DispatchNo, WithoutInput: reason == oprun.MessageLost,
 		Note: map[string]any{"by": "relay"},
 	})
-	for _, e := range ended {
-		r.metrics.reconciled[reason].Inc()
-		r.metrics.ofType(e.Type).runs[e.Outcome].Inc()
-		r.log.Error("run ended by the relay", "run_id", e.RunID.String(), "job_type", e.Type, "reason", string(reason))
-	}
+	r.endedFor(reason, ended)
 	return err
 }
 
