@@ -55,13 +55,13 @@ type reconciliation struct {
 	*Worker
 	job        *Job[reconcileInput]
 	seen       map[uuid.UUID]struct{} // a run whose next look moves while the pages are read can be on two of them
-	reconciled int
+	ends       int
 	unanswered bool // an adapter failed
 }
 
 // report hands the counts to the run, and to the metrics when every adapter has answered.
 func (r *reconciliation) report() {
-	candidates, reconciled := int64(len(r.seen)), int64(r.reconciled)
+	candidates, reconciled := int64(len(r.seen)), int64(r.ends)
 	r.job.Count("candidates", candidates)
 	r.job.Count("reconciled", reconciled)
 	r.job.Count("skipped", candidates-reconciled)
@@ -127,7 +127,7 @@ func (r *reconciliation) end(ctx context.Context, c oprun.Candidate, truth Truth
 		return nil
 	}
 	if r.job.Args.DryRun {
-		r.reconciled++
+		r.ends++
 		return nil
 	}
 	ending.Note = map[string]any{
@@ -135,16 +135,18 @@ func (r *reconciliation) end(ctx context.Context, c oprun.Candidate, truth Truth
 		"evidence": oprun.OneLine(truth.Evidence, oprun.MaxFailureMessage),
 	}
 	ended, err := r.ledger.End(ctx, ending)
-	r.reconciled += len(ended)
-	r.endedFor(ending.Reason, ended)
+	r.ends += len(ended)
+	r.reconciled(ending.Reason, ended)
+	for _, e := range ended {
+		r.log.Warn("run ended by housekeeping", "run_id", e.RunID.String(), "job_type", e.Type, "reason", string(ending.Reason), "outcome", string(e.Outcome))
+	}
 	return err
 }
 
-// endedFor counts and logs runs that ended without an attempt's result.
-func (w *Worker) endedFor(reason oprun.EndReason, ended []oprun.Ended) {
+// reconciled counts runs that ended without an attempt's result.
+func (w *Worker) reconciled(reason oprun.EndReason, ended []oprun.Ended) {
 	for _, e := range ended {
 		w.metrics.reconciled[reason].Inc()
 		w.metrics.ofType(e.Type).runs[e.Outcome].Inc()
-		w.log.Warn("run reconciled", "run_id", e.RunID.String(), "job_type", e.Type, "reason", string(reason), "outcome", string(e.Outcome))
 	}
 }
