@@ -36,6 +36,9 @@ var hot = map[string][]string{
 	"bury":           nil,
 	"run":            {"operation_runs_pkey", "tenants_pkey"},
 	"attempts":       {"operation_run_attempts_pkey"},
+	"account": {
+		"external_id_unique", "operation_run_attempts_pkey", "operation_run_deliveries_pkey", "operation_runs_pkey", "place_unique",
+	},
 	"dead_letter":    {"dead_letters_pkey"},
 	"scope":          {"external_id_unique", "workspaces_pkey"},
 	"ensure_new":     nil,

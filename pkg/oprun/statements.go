@@ -39,6 +39,8 @@ var (
 	addTenantSQL     = statement("add_tenant")
 	tenantsSQL       = statement("tenants")
 	workspacesSQL    = statement("workspaces")
+	accountSQL       = statement("account")
+	twinsSQL         = statement("twins")
 	schemaVersionSQL = statement("schema_version")
 	laneSettingsSQL  = statement("lane_settings")
 	lockTimeoutSQL   = statement("lock_timeout")
