@@ -19,6 +19,7 @@ type Config struct {
 	Concurrency  int                   // messages in hand at once, running handlers among them; default 1024
 	DrainTimeout time.Duration         // how long running handlers may go on after a stop; default 25s
 	Poll         time.Duration         // how often relay and sweeper look; default 200ms
+	AuditEvery   time.Duration         // how often to compare stream and ledger, message by message; default 10m, negative: never
 	Worker       uuid.UUID             // shown as claimed_by; default a random one
 	Registry     prometheus.Registerer // default: one of its own
 	Logger       *slog.Logger          // default slog.Default()
@@ -31,6 +32,7 @@ func (c Config) withDefaults() Config {
 	c.Concurrency = orDefault(c.Concurrency, 1024)
 	c.DrainTimeout = orDefault(c.DrainTimeout, 25*time.Second)
 	c.Poll = orDefault(c.Poll, 200*time.Millisecond)
+	c.AuditEvery = orDefault(c.AuditEvery, 10*time.Minute)
 	c.Worker = orDefault(c.Worker, uuid.New())
 	if c.Registry == nil {
 		c.Registry = prometheus.NewRegistry()
