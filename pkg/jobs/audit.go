@@ -127,12 +127,17 @@ func sight(subjects events.Subjects, m events.Message, jobType string) oprun.Sig
 	return s
 }
 
+// accountPatience is how long a ledger may take to look up a batch, on a database that has none of it in memory.
+const accountPatience = time.Minute
+
 // judge asks the ledger about the batch.
 func (a *auditor) judge(ctx context.Context) error {
 	if len(a.batch) == 0 {
 		return nil
 	}
-	accounts, err := a.ledger.Account(ctx, a.config.Stream, sightings(a.batch))
+	ask, cancel := context.WithTimeout(ctx, accountPatience)
+	defer cancel()
+	accounts, err := a.ledger.Account(ask, a.config.Stream, sightings(a.batch))
 	if err != nil {
 		return err
 	}
