@@ -179,7 +179,7 @@ func (a *auditor) count(m sighted, has oprun.Account) {
 
 // countDoubled tells of a run that has ended more than once, as far as its message shows.
 func (a *auditor) countDoubled(m sighted, has oprun.Account) {
-	detail := ""
+	var detail string
 	switch _, known := a.doubled[has.Run]; {
 	case known:
 		return // by another message of the same run
