@@ -21,6 +21,7 @@ type Config struct {
 	Poll         time.Duration         // how often relay and sweeper look; default 200ms
 	Retention    time.Duration         // how long the ledger keeps runs that have ended; default 90 days
 	Adapters     map[string]Adapter    // what domains know of runs, by job type, for housekeeping; default none
+	AuditEvery   time.Duration         // how often to compare stream and ledger, message by message; default 10m, negative: never
 	Worker       uuid.UUID             // shown as claimed_by; default a random one
 	Registry     prometheus.Registerer // default: one of its own
 	Logger       *slog.Logger          // default slog.Default()
@@ -34,6 +35,7 @@ func (c Config) withDefaults() Config {
 	c.DrainTimeout = orDefault(c.DrainTimeout, 25*time.Second)
 	c.Poll = orDefault(c.Poll, 200*time.Millisecond)
 	c.Retention = orDefault(c.Retention, 90*24*time.Hour)
+	c.AuditEvery = orDefault(c.AuditEvery, 10*time.Minute)
 	c.Worker = orDefault(c.Worker, uuid.New())
 	if c.Registry == nil {
 		c.Registry = prometheus.NewRegistry()

@@ -154,6 +154,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	upkeep.Go(func() { w.leaseLoop(lifetime) })
 	intake.Go(func() { w.relayLoop(stopping) })
 	intake.Go(func() { w.sweepLoop(stopping) })
+	intake.Go(func() { w.watchLoop(stopping) })
 	w.log.Info("worker started", "worker", w.config.Worker.String(), "types", len(w.specs), "concurrency", w.config.Concurrency)
 
 	// Each stage ends when the one before it has: nothing is closed under a writer.

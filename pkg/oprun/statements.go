@@ -68,6 +68,9 @@ var (
 	schemaVersionSQL  = statement("schema_version")
 	laneSettingsSQL   = statement("lane_settings")
 	lockTimeoutSQL    = statement("lock_timeout")
+	loseSQL           = statement("lose")
+	accountSQL        = statement("account")
+	twinsSQL          = statement("twins")
 )
 
 // statement reads one embedded file; a missing one is a mistake in this file.
