@@ -43,7 +43,7 @@ func (o *Operator) Retry(ctx context.Context, runID uuid.UUID, initiator string)
 	if err != nil {
 		return oprun.Run{}, err
 	}
-	if old.Outcome == oprun.Succeeded || old.OriginStream == nil || old.OriginSeq == nil {
+	if !InStream(old) {
 		return oprun.Run{}, noInput
 	}
 	input, err := readOrigin(ctx, o.js, o.subjects, origin{old.ID, scopeOf(old), old.Type, *old.OriginStream, uint64(*old.OriginSeq)})
@@ -54,6 +54,12 @@ func (o *Operator) Retry(ctx context.Context, runID uuid.UUID, initiator string)
 		return oprun.Run{}, fmt.Errorf("retry run %s: %w", runID, err)
 	}
 	return o.ledger.Retry(ctx, runID, initiator, input)
+}
+
+// InStream reports whether a run that keeps no input may get it back from the stream: it came from there, and did not
+// succeed. A success is not run again by a slip of the hand.
+func InStream(run oprun.Run) bool {
+	return run.Outcome != oprun.Succeeded && run.OriginStream != nil && run.OriginSeq != nil
 }
 
 func scopeOf(run oprun.Run) dedupe.Scope {
