@@ -25,6 +25,7 @@ type cli struct {
 	Tenants     tenantsCommands    `cmd:"" help:"List, add, suspend and resume tenants."`
 	Runs        runsCommands       `cmd:"" help:"Look at runs, cancel and retry them."`
 	Deadletters deadLetterCommands `cmd:"" help:"Look at messages that could never run, and requeue them."`
+	Audit       auditCommand       `cmd:"" help:"Compare the stream with the ledger: unaccounted and doubled messages, by count and by place."`
 }
 
 // settings are what every subcommand may be told.

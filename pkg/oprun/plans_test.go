@@ -54,6 +54,9 @@ var hot = map[string][]string{
 	"delete_expired_deliveries": {"operation_run_deliveries_pkey"},
 	"delete_expired_letters":    {"dead_letters_pkey"},
 
+	"account": {
+		"external_id_unique", "operation_run_attempts_pkey", "operation_run_deliveries_pkey", "operation_runs_pkey", "place_unique",
+	},
 	"due":            {"runs_due", "tenants_pkey"},
 	"published":      {"operation_runs_pkey"},
 	"postpone":       {"operation_runs_pkey"},

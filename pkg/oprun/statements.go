@@ -69,6 +69,8 @@ var (
 	schemaVersionSQL  = statement("schema_version")
 	laneSettingsSQL   = statement("lane_settings")
 	lockTimeoutSQL    = statement("lock_timeout")
+	accountSQL        = statement("account")
+	twinsSQL          = statement("twins")
 )
 
 // statement reads one embedded file; a missing one is a mistake in this file.
