@@ -68,6 +68,7 @@ var hot = map[string][]string{
 	"run":            {"operation_runs_pkey", "tenants_pkey"},
 	"attempts":       {"operation_run_attempts_pkey"},
 	"dead_letter":    {"dead_letters_pkey"},
+	"mark_requeued":  {"dead_letters_pkey"},
 	"scope":          {"external_id_unique", "workspaces_pkey"},
 	"ensure_new":     {"operation_run_deliveries_pkey", "runs_cooldown"},
 	"ensure_queued":  {"runs_active_tenant", "runs_active_workspace"},
