@@ -17,6 +17,10 @@ import (
 // maxRelay is how many due runs one look takes.
 const maxRelay = 500
 
+// relayTurn is how long the runs that a look took are left to this relay. When it dies, or is slower, another publishes
+// them under the same Nats-Msg-Id.
+const relayTurn = 3 * time.Second
+
 // every calls step now and then, and at once again while it says that there is more.
 func (w *Worker) every(ctx context.Context, step func(context.Context) (more bool)) {
 	w.everyOrWoken(ctx, nil, step)
@@ -39,7 +43,7 @@ func (w *Worker) everyOrWoken(ctx context.Context, woken <-chan struct{}, step f
 }
 
 // relayLoop publishes queued runs that are due: retries, runs left by dead workers, and runs that were born in the
-// ledger. Every worker relays; the broker drops what two of them publish at once.
+// ledger. Every worker relays, each what no other has taken; the broker drops what two of them publish all the same.
 func (w *Worker) relayLoop(ctx context.Context) {
 	r := &relay{Worker: w, publisher: events.NewPublisher(w.js, events.PublisherConfig{Subjects: w.config.Subjects})}
 	woken, deafen := w.wakeUps()
@@ -75,7 +79,7 @@ type relay struct {
 func (r *relay) once(ctx context.Context) (more bool) {
 	ask, cancel := context.WithTimeout(ctx, ledgerPatience)
 	defer cancel()
-	due, err := r.ledger.Due(ask, maxRelay)
+	due, err := r.ledger.Due(ask, maxRelay, relayTurn)
 	r.heard(err)
 	if err == nil {
 		err = r.send(ctx, due)

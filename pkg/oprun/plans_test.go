@@ -43,7 +43,7 @@ var hot = map[string][]string{
 	"confirm_wait":     {"operation_runs_pkey"},
 	"requeue":          {"operation_run_attempts_pkey", "operation_runs_pkey"},
 	"fence":            nil,
-	"due":              {"runs_due", "tenants_pkey"},
+	"due":              {"operation_runs_pkey", "runs_due", "tenants_pkey"},
 	"published":        {"operation_runs_pkey"},
 	"postpone":         {"operation_runs_pkey"},
 	"keep_input":       {"operation_runs_pkey"},
