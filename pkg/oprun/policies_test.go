@@ -125,7 +125,7 @@ func TestSuspendedTenant(t *testing.T) {
 		return parked
 	}
 	due := func(s *scene) int {
-		list, err := s.Due(s.t.Context(), 10)
+		list, err := s.Due(s.t.Context(), 10, 0)
 		must(s.t, err)
 		return len(list)
 	}
