@@ -32,6 +32,7 @@ func (c *Config) claimSteps(b *branches, k int) {
 		n := *b.from
 		c.park(&n, &n.workers[k])
 		b.step(&n, "worker: park of %s commits: now %s", w.subject(), n.workers[k].fate())
+	default: // it is past its claim
 	}
 }
 
@@ -180,7 +181,8 @@ func (c *Config) takeable(s *state, w *worker, ref uint8) bool {
 	free := r.status == queued || r.lease == ended || r.status == running && !c.Rules.Has(LeaseChecked)
 	locked := c.Rules.Has(JoinLocks) && s.locked(ref)
 	waits := r.followUp && c.Rules.Has(FollowUpWaits)
-	return r.active() && free && !waits && !locked && r.due != backoff && w.active && (!w.named || r.input != none)
+	parked := r.due == never && c.Rules.Has(ParkedIsNotTaken)
+	return r.active() && free && !waits && !parked && !locked && r.due != backoff && w.active && (!w.named || r.input != none)
 }
 
 // claimStanding judges a delivery without a run of its own, by what stands in its way.

@@ -1,6 +1,8 @@
 package model
 
 import (
+	"os"
+	"regexp"
 	"slices"
 	"testing"
 )
@@ -65,7 +67,7 @@ func eachRuleDropped() []dropped {
 		{off(AbandonedRecorded), Config{Requests: ledgerFirst, Faults: Faults(CommitUnknown, Pause)}, I12, false},
 		{off(ParkLocksTenant), Config{Requests: messageFirst, Statements: true, Faults: Faults(Suspended)}, I4, true},
 		{off(ResumeIsOneTransaction), Config{Requests: messageFirst, Faults: Faults(Suspended, Crash)}, I4, true},
-		{off(ClaimEndsParking), Config{Requests: messageFirst, Statements: true, Faults: Faults(Suspended, Crash, Redelivered)}, I4, true},
+		{off(ParkedIsNotTaken), Config{Requests: messageFirst, Statements: true, Faults: Faults(Suspended, Crash, Redelivered)}, I4, true},
 		{off(HorizonRefuses), Config{Requests: messageFirst, Retention: true, Faults: Faults(Replayed)}, I5, false},
 		{off(HorizonFirst), Config{Requests: messageFirst, Retention: true, Statements: true, Faults: Faults(Replayed)}, I5, false},
 		{off(UndatedKept), Config{Requests: messageFirst, Retention: true, Undated: true, Faults: Faults(Replayed)}, I5, false},
@@ -91,6 +93,19 @@ func TestEachRuleIsMissed(t *testing.T) {
 				t.Log(v)
 			}
 		})
+	}
+}
+
+func TestRulesAreInTheDocument(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("../../docs/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r := range numRules {
+		if !regexp.MustCompile(`(?m)^\| ([A-Za-z]+ \+ )?` + r.String() + ` [|+]`).Match(document) {
+			t.Errorf("docs/protocol.md does not say what misses %s", r)
+		}
 	}
 }
 

@@ -13,7 +13,7 @@ func (c *Config) failoverSteps(b *branches) {
 	n = *b.from
 	n.ledger = b.from.standby
 	for i := range c.Requests {
-		c.rewind(&n, b.from.ledger.requests[i], i)
+		c.rewind(&n, b.from.requests[i], i)
 	}
 	n.dropHidden()
 	n.standby = n.ledger

@@ -1,8 +1,6 @@
 package model
 
-import (
-	"testing"
-)
+import "testing"
 
 // whole is a configuration under which the whole protocol must hold.
 type whole struct {
@@ -23,24 +21,27 @@ func protocolHolds() []whole {
 		{"ledger-first: abort, unknown commit, pause, crash", Config{Requests: ledgerFirst, Faults: Faults(CallerAborts, CommitUnknown, Pause, Crash)}},
 		{"ledger-first: relay dies, stream made anew, callers repeat", Config{Requests: ledgerFirst, Faults: Faults(RelayDies, StreamMadeAnew, CallerRepeats, Crash)}},
 		{"ledger-first: cancel, crash, pause, unknown commit", Config{Requests: ledgerFirst, Faults: Faults(CancelAsked, Crash, Pause, CommitUnknown)}},
-		{"ledger-first: failover, crash, pause", Config{Requests: ledgerFirst, Faults: Faults(Failover, Crash, Pause)}},
+		{"ledger-first: failover, pause", Config{Requests: ledgerFirst, Faults: Faults(Failover, Pause)}},
 		{"message-first: crash, lost ack, published twice, redelivery", Config{Requests: messageFirst, Faults: Faults(Crash, AckLost, PublishedTwice, Redelivered)}},
 		{"message-first: pause, error, unknown commit, crash", Config{Requests: messageFirst, Faults: Faults(Pause, HandlerFails, CommitUnknown, Crash)}},
 		{"message-first: stream made anew, crash, lost ack, error", Config{Requests: messageFirst, Faults: Faults(StreamMadeAnew, Crash, AckLost, HandlerFails)}},
 		{"message-first: loss, two crashes, redelivery", Config{Requests: messageFirst, Faults: Faults(MessageLost, Crash, Crash, Redelivered)}},
 		{"message-first: cancel, crash, pause", Config{Requests: messageFirst, Faults: Faults(CancelAsked, Crash, Pause)}},
-		{"message-first: failover, crash, redelivery", Config{Requests: messageFirst, Faults: Faults(Failover, Crash, Redelivered)}},
-		{"message-first, statement by statement: redelivery, crash", Config{Requests: messageFirst, Statements: true, Faults: Faults(Redelivered, Crash)}},
+		{"message-first: failover, crash", Config{Requests: messageFirst, Faults: Faults(Failover, Crash)}},
+		{"message-first, statement by statement: redelivery, crash, pause", Config{Requests: messageFirst, Statements: true, Faults: Faults(Redelivered, Crash, Pause)}},
 		{"both ways: crash, error, redelivery, pause", Config{Requests: mixed, Faults: Faults(Crash, HandlerFails, Redelivered, Pause)}},
-		{"both ways, statement by statement: redelivery, pause, abort", Config{Requests: mixed, Statements: true, Faults: Faults(Redelivered, Pause, CallerAborts)}},
+		{"both ways, statement by statement: redelivery, pause, abort, error", Config{Requests: mixed, Statements: true, Faults: Faults(Redelivered, Pause, CallerAborts, HandlerFails)}},
 		{"follow-up, ledger-first: crash, pause, error, cancel", Config{Requests: ledgerFirst, FollowUp: true, Faults: Faults(Crash, Pause, HandlerFails, CancelAsked)}},
-		{"follow-up, ledger-first, three requests", Config{Requests: []Entry{LedgerFirst, LedgerFirst, LedgerFirst}, FollowUp: true, Faults: Faults(CallerAborts)}},
+		{"follow-up, ledger-first, three requests: abort, crash", Config{Requests: []Entry{LedgerFirst, LedgerFirst, LedgerFirst}, FollowUp: true, Faults: Faults(CallerAborts, Crash)}},
 		{"follow-up, message-first: crash, error, redelivery", Config{Requests: messageFirst, FollowUp: true, Faults: Faults(Crash, HandlerFails, Redelivered)}},
-		{"follow-up, both ways, statement by statement: crash, redelivery", Config{Requests: mixed, FollowUp: true, Statements: true, Faults: Faults(Crash, Redelivered)}},
-		{"follow-up, both ways, three requests", Config{Requests: []Entry{LedgerFirst, MessageFirst, MessageFirst}, FollowUp: true, Statements: true}},
+		{"follow-up, both ways, statement by statement: crash, redelivery, error", Config{Requests: mixed, FollowUp: true, Statements: true, Faults: Faults(Crash, Redelivered, HandlerFails)}},
+		{"follow-up, both ways, three requests: crash, error", Config{Requests: []Entry{LedgerFirst, MessageFirst, MessageFirst}, FollowUp: true, Statements: true, Faults: Faults(Crash, HandlerFails)}},
 		{"poison, both ways: loss, redelivery", Config{Requests: mixed, Poison: true, Faults: Faults(MessageLost, Redelivered)}},
 		{"suspended, message-first, statement by statement: crash, redelivery", Config{Requests: messageFirst, Statements: true, Faults: Faults(Suspended, Crash, Redelivered)}},
 		{"suspended, both ways: crash, error, pause", Config{Requests: mixed, Faults: Faults(Suspended, Crash, HandlerFails, Pause)}},
+		{"suspended, both ways, statement by statement: cancel, callers abort", Config{Requests: mixed, Statements: true, Faults: Faults(Suspended, CancelAsked, CallerAborts)}},
+		{"suspended twice, message-first, statement by statement: redelivery", Config{Requests: messageFirst, Statements: true, Faults: Faults(Suspended, Suspended, Redelivered)}},
+		{"suspended, follow-up, statement by statement: redelivery, error", Config{Requests: mixed, FollowUp: true, Statements: true, Faults: Faults(Suspended, Redelivered, HandlerFails)}},
 		{"suspended twice, with a follow-up", Config{Requests: mixed, FollowUp: true, Faults: Faults(Suspended, Suspended, Crash)}},
 		{"retention, message-first, statement by statement: two replays, crash", Config{Requests: messageFirst, Retention: true, Statements: true, Faults: Faults(Replayed, Replayed, Crash)}},
 		{"retention, both ways, with a follow-up: replay, callers repeat", Config{Requests: mixed, FollowUp: true, Retention: true, Faults: Faults(Replayed, CallerRepeats, Crash)}},
@@ -54,11 +55,15 @@ func protocolHolds() []whole {
 
 func TestProtocolHolds(t *testing.T) {
 	t.Parallel()
-	for _, w := range protocolHolds() {
+	var steps taken
+	all := protocolHolds()
+	t.Cleanup(func() { steps.missing(t, len(all)) })
+	for _, w := range all {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
 			w.config.Attempts, w.config.Rules = 2, Protocol()
 			result := Search(w.config, 4_000_000)
+			steps.add(result.Taken)
 			t.Logf("%d states, %d steps; faults: %s", result.States, result.Steps, w.config.Faults)
 			if !result.Complete && result.Violation == nil {
 				t.Error("not all states were seen")

@@ -19,6 +19,7 @@ const (
 	I12             // counters never exceed terminal rows
 )
 
+// String returns its name in docs/protocol.md.
 func (i Invariant) String() string { return invariantNames[i] }
 
 var invariantNames = map[Invariant]string{

@@ -64,9 +64,6 @@ func (c *Config) take(s *state, w *worker, ref uint8) {
 	if c.Rules.Has(CountedAtClaim) {
 		r.attempt++
 	}
-	if r.due == never && c.Rules.Has(ClaimEndsParking) {
-		r.due = published
-	}
 	r.status, r.lease, r.token = running, live, s.newToken()
 	w.stage, w.run, w.token, w.attempt = executing, ref, r.token, r.attempt
 	w.lapsed, w.taken = false, false

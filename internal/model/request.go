@@ -31,7 +31,7 @@ func (c *Config) ensure(b *branches, by uint8) {
 	switch {
 	case n.run(ref).status != absent: // only where ids are not told apart
 		return
-	case cooling != 0:
+	case inTheWay == 0 && cooling != 0:
 		n.bind(by, cooling, true)
 	case inTheWay == 0:
 		r := c.insert(&n, ref, by)
@@ -53,7 +53,7 @@ func (c *Config) ensure(b *branches, by uint8) {
 	}
 	q.entry = open
 	q.recorded = q.run != by && c.Rules.Has(DeliveriesRecorded)
-	b.step(&n, "caller %s: asks, and %s stands for it; not committed", requestNote(by), runNote(q.run))
+	b.step(&n, "caller of %s: asks, and %s stands for it; not committed", requestNote(by), runNote(q.run))
 }
 
 // ensureFollowUp waits behind the running owner, or joins who does. It reports false when it has to wait for another
@@ -87,7 +87,7 @@ func (c *Config) repeat(b *branches, by uint8) {
 		}
 		c.insert(&n, by, by).input = own
 	}
-	b.fault(CallerRepeats, &n, "caller %s: did not hear of its COMMIT, and asks again", requestNote(by), blank)
+	b.fault(CallerRepeats, &n, "caller of %s: did not hear of its COMMIT, and asks again", requestNote(by), blank)
 }
 
 func (c *Config) endTransaction(b *branches, by uint8) {
@@ -101,14 +101,14 @@ func (c *Config) endTransaction(b *branches, by uint8) {
 	if r.status == succeeded && q.stale {
 		n.blame(I6)
 	}
-	b.step(&n, "caller %s: COMMIT", requestNote(by), blank)
+	b.step(&n, "caller of %s: COMMIT", requestNote(by), blank)
 	n = *b.from
 	q = n.request(by)
 	if r := n.run(q.run); r.by == by {
 		*r = run{}
 	}
 	*q = request{entry: excused}
-	b.fault(CallerAborts, &n, "caller %s: ROLLBACK", requestNote(by), blank)
+	b.fault(CallerAborts, &n, "caller of %s: ROLLBACK", requestNote(by), blank)
 }
 
 // producerPublishes stores a producer's message, unless the broker takes it for a duplicate.

@@ -40,7 +40,7 @@ const (
 	AbandonedRecorded                    // after an unknown commit, a completed run counts as one's own
 	ParkLocksTenant                      // a run is parked without locking its tenant's row
 	ResumeIsOneTransaction               // a tenant is active first, and its runs are due later
-	ClaimEndsParking                     // a parked row that a claim in flight still takes stays due at infinity
+	ParkedIsNotTaken                     // a claim that has not seen the suspension takes a row that is due at infinity
 	HorizonRefuses                       // an occurrence below the horizon may run
 	HorizonFirst                         // retention deletes, then publishes the floor
 	UndatedKept                          // retention deletes runs whose ids carry no time
@@ -65,6 +65,7 @@ func (r Rules) Without(dropped ...Rule) Rules {
 // Has reports whether a rule is in force.
 func (r Rules) Has(rule Rule) bool { return r&(1<<rule) != 0 }
 
+// String returns its name in docs/protocol.md.
 func (r Rule) String() string { return ruleNames[r] }
 
 var ruleNames = [numRules]string{
@@ -78,7 +79,7 @@ var ruleNames = [numRules]string{
 	DeliveriesRecorded: "DeliveriesRecorded", NewDispatchNo: "NewDispatchNo", SecondLook: "SecondLook",
 	RequeueKeepsInput: "RequeueKeepsInput", LostRechecks: "LostRechecks", LostOnlyWhenGone: "LostOnlyWhenGone", RecoveryChecksOccurrence: "RecoveryChecksOccurrence",
 	LimitsRetention: "LimitsRetention", CancelKeepsOwner: "CancelKeepsOwner", AbandonedRecorded: "AbandonedRecorded",
-	ParkLocksTenant: "ParkLocksTenant", ResumeIsOneTransaction: "ResumeIsOneTransaction", ClaimEndsParking: "ClaimEndsParking",
+	ParkLocksTenant: "ParkLocksTenant", ResumeIsOneTransaction: "ResumeIsOneTransaction", ParkedIsNotTaken: "ParkedIsNotTaken",
 	HorizonRefuses: "HorizonRefuses", HorizonFirst: "HorizonFirst", UndatedKept: "UndatedKept",
 	UndatedNotJudged: "UndatedNotJudged",
 }

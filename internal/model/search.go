@@ -13,6 +13,7 @@ type Violation struct {
 	Stuck bool
 }
 
+// String tells the counterexample, a step a line.
 func (v *Violation) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s is broken", v.Invariant)
@@ -28,7 +29,8 @@ func (v *Violation) String() string {
 // Result is what a search found.
 type Result struct {
 	States, Steps int
-	Complete      bool // every state was seen
+	Complete      bool            // every state was seen
+	Taken         map[string]bool // the kinds of steps that led to a new state
 	Violation     *Violation
 }
 
@@ -37,7 +39,7 @@ type Result struct {
 func Search(c Config, limit int) Result {
 	s := &search{config: &c}
 	s.visit(state{faults: c.Faults}, -1)
-	var result Result
+	result := Result{Taken: map[string]bool{}}
 	for at := 0; at < len(s.states); at++ {
 		s.steps = c.steps(&s.states[at], s.steps[:0])
 		steps := s.steps
@@ -47,7 +49,10 @@ func Search(c Config, limit int) Result {
 				result.States, result.Violation = len(s.states), &Violation{Invariant: broken, Trace: s.trace(int32(at), &steps[i])}
 				return result
 			}
-			to := s.visit(steps[i].next, int32(at))
+			to, isNew := s.visit(steps[i].next, int32(at))
+			if isNew {
+				result.Taken[steps[i].note.format] = true
+			}
 			if !steps[i].fault {
 				s.edges = append(s.edges, edge{int32(at), to})
 			}
@@ -77,13 +82,12 @@ type search struct {
 type edge struct{ from, to int32 }
 
 // visit returns the number of a state, giving it one when it is new.
-func (s *search) visit(next state, from int32) int32 {
-	at, isNew := s.index.place(&next, s.states)
-	if isNew {
+func (s *search) visit(next state, from int32) (at int32, isNew bool) {
+	if at, isNew = s.index.place(&next, s.states); isNew {
 		s.states = append(s.states, next)
 		s.parent = append(s.parent, from)
 	}
-	return at
+	return at, isNew
 }
 
 // trace tells how a state is reached, and the step that follows. It finds the words by going the way again.
