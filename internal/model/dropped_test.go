@@ -82,9 +82,10 @@ func TestEachRuleIsMissed(t *testing.T) {
 			t.Parallel()
 			d.config.Attempts = 2
 			d.config.Rules = Protocol().Without(d.rules...)
-			result := Search(d.config, 2_000_000)
+			result := Search(d.config, limit)
 			t.Logf("%d states, %d steps; faults: %s", result.States, result.Steps, d.config.Faults)
 			switch v := result.Violation; {
+			case v == nil && raced && !result.Complete:
 			case v == nil:
 				t.Errorf("without %v everything holds: the model does not see what the rule is for", d.rules)
 			case v.Invariant != d.broken || v.Stuck != d.stuck:

@@ -34,7 +34,7 @@ func (t *taken) add(kinds map[string]bool) {
 // a dropped rule allows.
 func (t *taken) missing(test *testing.T, searches int) {
 	test.Helper()
-	if t.searches < searches {
+	if t.searches < searches || raced {
 		return
 	}
 	for _, kind := range stepsInSource(test) {
@@ -128,8 +128,8 @@ func TestPromotionByTheSweeperAloneLosesNothing(t *testing.T) {
 	for _, requests := range [][]Entry{ledgerFirst, messageFirst, mixed} {
 		result := Search(Config{
 			Requests: requests, Attempts: 2, FollowUp: true, Faults: Faults(Crash, CallerAborts), Rules: Protocol().Without(PromotedAtEnd),
-		}, 2_000_000)
-		if result.Violation != nil || !result.Complete {
+		}, limit)
+		if result.Violation != nil || !result.Complete && !raced {
 			t.Errorf("complete: %t, %v", result.Complete, result.Violation)
 		}
 	}
