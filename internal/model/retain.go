@@ -1,7 +1,8 @@
 package model
 
-// Retention: terminal runs grow old, the floor of what the ledger keeps is published (retain_floor.sql), and what lies
-// below a floor that was published a while ago is deleted (retain.sql).
+// Retention: terminal runs grow old, the floor of what the ledger keeps is published (advance_horizon.sql), and what lies
+// below a floor that was published a while ago is deleted
+// (delete_expired_runs.sql, delete_expired_deliveries.sql).
 
 func (c *Config) retentionSteps(b *branches) {
 	if !c.Retention {

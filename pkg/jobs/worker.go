@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,22 +28,24 @@ type jobSpec struct {
 	rule    dedupe.Rule
 	handler *handler
 	metrics *typeMetrics
+	builtin bool // the worker itself handles it
 }
 
 // Worker runs the jobs of one durable consumer. Make it with NewWorker, and Run it once.
 type Worker struct {
-	config  Config
-	js      jetstream.JetStream
-	ledger  *oprun.Ledger
-	codec   events.Codec
-	specs   map[string]*jobSpec
-	unknown *jobSpec // stands for types that are not in the catalogue
-	metrics *metrics
-	log     *slog.Logger
-	claimer oprun.Claimer
-	beat    time.Duration // between heartbeats
-	ackWait time.Duration // the consumer's
-	epoch   time.Time
+	config    Config
+	js        jetstream.JetStream
+	ledger    *oprun.Ledger
+	codec     events.Codec
+	specs     map[string]*jobSpec
+	schedules map[string]catalog.Schedule // of these types
+	unknown   *jobSpec                    // stands for types that are not in the catalogue
+	metrics   *metrics
+	log       *slog.Logger
+	claimer   oprun.Claimer
+	beat      time.Duration // between heartbeats
+	ackWait   time.Duration // the consumer's
+	epoch     time.Time
 
 	slots    *slots
 	hands    *hands
@@ -80,6 +83,7 @@ func NewWorker(js jetstream.JetStream, ledger *oprun.Ledger, cat *catalog.Catalo
 	if err := w.addSpecs(cat, mux); err != nil {
 		return nil, err
 	}
+	w.schedules = w.schedulesOf(cat)
 	return w, nil
 }
 
@@ -89,24 +93,28 @@ func (w *Worker) addSpecs(cat *catalog.Catalog, mux *Mux) error {
 	if len(types) == 0 {
 		types = slices.Sorted(maps.Keys(cat.Jobs))
 	}
+	builtin, err := w.builtins(cat, mux)
+	if err != nil {
+		return err
+	}
 	var missing []string
 	for _, jobType := range types {
 		job, declared := cat.Jobs[jobType]
 		if !declared {
 			return fmt.Errorf("the catalogue declares no job type %s", jobType)
 		}
-		handler := mux.handlers[jobType]
+		handler := cmp.Or(builtin[jobType], mux.handlers[jobType])
 		if handler == nil {
 			missing = append(missing, jobType)
 			continue
 		}
-		w.specs[jobType] = &jobSpec{job: job, rule: job.Rule(), handler: handler}
+		w.specs[jobType] = &jobSpec{job: job, rule: job.Rule(), handler: handler, builtin: builtin[jobType] != nil}
 	}
 	if len(missing) > 0 {
 		slices.Sort(missing)
 		return fmt.Errorf("no handler for %s: add one, or name the types to run", strings.Join(missing, ", "))
 	}
-	if len(w.specs) == 0 {
+	if len(w.config.Types) == 0 && len(w.specs) == len(builtin) {
 		return errors.New("there is no job type to run: the catalogue is empty")
 	}
 	return w.addMetrics(types)
@@ -149,6 +157,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	upkeep.Go(func() { w.leaseLoop(lifetime) })
 	intake.Go(func() { w.relayLoop(stopping) })
 	intake.Go(func() { w.sweepLoop(stopping) })
+	intake.Go(func() { w.scheduleLoop(stopping) })
+	intake.Go(func() { w.watchLoop(stopping) })
 	w.log.Info("worker started", "worker", w.config.Worker.String(), "types", len(w.specs), "concurrency", w.config.Concurrency)
 
 	// Each stage ends when the one before it has: nothing is closed under a writer.
