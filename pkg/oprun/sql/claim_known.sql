@@ -30,6 +30,8 @@ taken as materialized (
     and r.completed_at is null and not r.follow_up and r.run_at <= clock_timestamp()
     and (r.status = 'queued' or r.lease_expires_at < clock_timestamp() or r.claim_token = d.token)
     and (not d.named or r.input is not null) and not d.suspended
+    -- parked after this statement's snapshot was taken: a running row that is due at infinity would be forgotten
+    and r.due_at is distinct from 'infinity'
   order by r.id
   for no key update of r skip locked),
 claimed as (
