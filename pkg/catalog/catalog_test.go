@@ -121,23 +121,6 @@ func TestAliasNamesTheJobType(t *testing.T) {
 	}
 }
 
-func TestPoliciesAreListedByName(t *testing.T) {
-	t.Parallel()
-	declared := inGo()
-	declared.Jobs["assignments.watch"] = catalog.Job{ScopeKind: dedupe.TenantScope, Identity: []string{}, OnDuplicate: catalog.FollowUp}
-	c, err := catalog.New(declared, os.DirFS("testdata"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []string{
-		"job assignments.fetch: cooldown", "job assignments.restore: identity_mode once", "job assignments.watch: on_duplicate follow_up",
-		"schedule assignments.nightly", "schedule assignments.often",
-	}
-	if diff := cmp.Diff(want, c.Policies()); diff != "" {
-		t.Error(diff)
-	}
-}
-
 func TestDeclarationIsCopied(t *testing.T) {
 	t.Parallel()
 	declared := inGo()
@@ -154,8 +137,15 @@ func TestDeclarationIsCopied(t *testing.T) {
 func TestEmptySectionsAreNone(t *testing.T) {
 	t.Parallel()
 	c, err := catalog.Parse("jobs.yaml", []byte("version: 1\njobs:\nschedules:\nhandlers: {}\n"), nil)
-	if err != nil || len(c.Jobs)+len(c.Schedules)+len(c.Handlers) > 0 {
-		t.Errorf("%+v %v", c, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	none, err := catalog.New(catalog.Catalog{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(none, c, declared); diff != "" {
+		t.Errorf("-none +empty:\n%s", diff)
 	}
 }
 
