@@ -51,7 +51,7 @@ var plan = map[string]row{
 	"migrations":        {nil, []string{pgx}},
 
 	"cmd/consumer":  {[]string{"internal/admin", "internal/remote", "internal/proc", "pkg/jobs", "migrations"}, []string{kong, natsGo, pgx, prometheus, uuid}},
-	"cmd/publisher": {[]string{"internal/proc", "pkg/events", "pkg/catalog", "pkg/oprun"}, []string{kong, natsGo, pgx, uuid}},
+	"cmd/publisher": {[]string{"internal/proc", "pkg/jobs"}, []string{kong, natsGo, pgx, uuid}},
 	"cmd/dev":       {[]string{"internal/demo", "internal/proc"}, []string{kong, natsGo, pgx}},
 }
 

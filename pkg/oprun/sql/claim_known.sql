@@ -48,7 +48,7 @@ claimed as (
       '[{"code": "run.crash_loop", "message": "every attempt ended without a result", "count": 1}]' else r.failure_summary end,
     started_at = coalesce(r.started_at, now()), updated_at = now()
   from taken t where r.id = t.id
-  returning r.id, r.outcome, r.attempt, r.max_attempts, r.claim_token, r.input),
+  returning r.id, r.outcome, r.attempt, r.max_attempts, r.claim_token, r.input, r.origin_stream),
 abandoned as (
   insert into oprun.operation_run_attempts (run_id, attempt, claim_token, claimed_by, result)
   select t.id, t.attempt, t.claim_token, t.claimed_by, 'abandoned' from taken t
@@ -87,7 +87,8 @@ answer as materialized (
     case when own.id is null and c.id is null then coalesce(seen.run_id, heir.id, owner.id, once_only.id, cooling.id) else d.id end as run_id,
     coalesce(c.attempt, own.attempt, 0) as attempt,
     coalesce(c.max_attempts, own.max_attempts, 0) as max_attempts,
-    case when d.named then coalesce(c.input, own.input) end as input,
+    -- the row decides, unless the body may be the run's own
+    case when d.named or coalesce(c.origin_stream, own.origin_stream) is null then coalesce(c.input, own.input) end as input,
     greatest(0, extract(epoch from own.lease_expires_at - clock_timestamp()) * 1000)::bigint as lease_left_ms,
     own.id is null and seen.run_id is null and not d.named as is_news
   from delivery d
