@@ -14,8 +14,26 @@ type slot struct {
 	at   int32 // the state's number plus one
 }
 
+// shelf holds states by number. It grows without moving them: a slice would have each of them twice while it grows.
+type shelf struct {
+	boards []*[board]state
+	count  int
+}
+
+const board = 4096
+
+func (s *shelf) at(n int32) *state { return &s.boards[n/board][n%board] }
+
+func (s *shelf) add(next *state) {
+	if s.count%board == 0 {
+		s.boards = append(s.boards, new([board]state))
+	}
+	s.count++
+	*s.at(int32(s.count - 1)) = *next
+}
+
 // place returns a state's number, and whether it is new: then it is the next one.
-func (x *index) place(s *state, states []state) (at int32, isNew bool) {
+func (x *index) place(s *state, states *shelf) (at int32, isNew bool) {
 	if 2*x.used >= len(x.slots) {
 		x.grow()
 	}
@@ -23,10 +41,10 @@ func (x *index) place(s *state, states []state) (at int32, isNew bool) {
 	for i := hash & x.mask(); ; i = (i + 1) & x.mask() {
 		switch slot := &x.slots[i]; {
 		case slot.at == 0:
-			slot.hash, slot.at = hash, int32(len(states)+1)
+			slot.hash, slot.at = hash, int32(states.count+1)
 			x.used++
-			return int32(len(states)), true
-		case slot.hash == hash && states[slot.at-1] == *s:
+			return int32(states.count), true
+		case slot.hash == hash && *states.at(slot.at - 1) == *s:
 			return slot.at - 1, false
 		}
 	}

@@ -38,33 +38,33 @@ type Result struct {
 // Liveness is asked about only when all states were seen.
 func Search(c Config, limit int) Result {
 	s := &search{config: &c}
-	s.visit(state{faults: c.Faults}, -1)
+	s.visit(&state{faults: c.Faults}, -1)
 	result := Result{Taken: map[string]bool{}}
-	for at := 0; at < len(s.states); at++ {
-		s.steps = c.steps(&s.states[at], s.steps[:0])
+	for at := int32(0); int(at) < s.states.count; at++ {
+		s.steps = c.steps(s.states.at(at), s.steps[:0])
 		steps := s.steps
 		result.Steps += len(steps)
 		for i := range steps {
 			if broken := c.check(&steps[i].next); broken != Holds {
-				result.States, result.Violation = len(s.states), &Violation{Invariant: broken, Trace: s.trace(int32(at), &steps[i])}
+				result.States, result.Violation = s.states.count, &Violation{Invariant: broken, Trace: s.trace(at, &steps[i])}
 				return result
 			}
-			to, isNew := s.visit(steps[i].next, int32(at))
+			to, isNew := s.visit(&steps[i].next, at)
 			if isNew {
 				result.Taken[steps[i].note.format] = true
 			}
 			if !steps[i].fault {
-				s.edges = append(s.edges, edge{int32(at), to})
+				s.edges = append(s.edges, edge{at, to})
 			}
 		}
-		if len(s.states) > limit {
-			result.States = len(s.states)
+		if s.states.count > limit {
+			result.States = s.states.count
 			return result
 		}
 	}
-	result.States, result.Complete = len(s.states), true
+	result.States, result.Complete = s.states.count, true
 	if stuck := s.stuck(); stuck >= 0 {
-		result.Violation = &Violation{Invariant: c.unfinished(&s.states[stuck]), Trace: s.trace(stuck, nil), Stuck: true}
+		result.Violation = &Violation{Invariant: c.unfinished(s.states.at(stuck)), Trace: s.trace(stuck, nil), Stuck: true}
 	}
 	return result
 }
@@ -72,7 +72,7 @@ func Search(c Config, limit int) Result {
 // search is what has been seen: states in the order of their distance, and the steps between them that are no faults.
 type search struct {
 	config *Config
-	states []state
+	states shelf
 	parent []int32
 	index  index
 	edges  []edge
@@ -82,9 +82,9 @@ type search struct {
 type edge struct{ from, to int32 }
 
 // visit returns the number of a state, giving it one when it is new.
-func (s *search) visit(next state, from int32) (at int32, isNew bool) {
-	if at, isNew = s.index.place(&next, s.states); isNew {
-		s.states = append(s.states, next)
+func (s *search) visit(next *state, from int32) (at int32, isNew bool) {
+	if at, isNew = s.index.place(next, &s.states); isNew {
+		s.states.add(next)
 		s.parent = append(s.parent, from)
 	}
 	return at, isNew
@@ -97,8 +97,8 @@ func (s *search) trace(at int32, last *branch) []string {
 		notes = append(notes, last.note.String())
 	}
 	for ; s.parent[at] >= 0; at = s.parent[at] {
-		for _, step := range s.config.steps(&s.states[s.parent[at]], nil) {
-			if step.next == s.states[at] {
+		for _, step := range s.config.steps(s.states.at(s.parent[at]), nil) {
+			if step.next == *s.states.at(at) {
 				notes = append(notes, step.note.String())
 				break
 			}
@@ -113,10 +113,10 @@ func (s *search) trace(at int32, last *branch) []string {
 // stuck returns a state from which no way without faults leads to the end; none: -1. It is the nearest where nothing
 // at all goes on, if there is one: that is the easiest to understand.
 func (s *search) stuck() int32 {
-	good := make([]bool, len(s.states))
+	good := make([]bool, s.states.count)
 	var reached []int32
-	for i := range s.states {
-		if s.config.done(&s.states[i]) {
+	for i := range good {
+		if s.config.done(s.states.at(int32(i))) {
 			good[i] = true
 			reached = append(reached, int32(i))
 		}
@@ -132,7 +132,7 @@ func (s *search) stuck() int32 {
 			}
 		}
 	}
-	goesOn := make([]bool, len(s.states))
+	goesOn := make([]bool, s.states.count)
 	for _, e := range s.edges {
 		goesOn[e.from] = goesOn[e.from] || e.from != e.to
 	}
@@ -152,7 +152,7 @@ func (s *search) stuck() int32 {
 type links struct{ first, next []int32 }
 
 func (s *search) predecessors() links {
-	l := links{make([]int32, len(s.states)), make([]int32, len(s.edges))}
+	l := links{make([]int32, s.states.count), make([]int32, len(s.edges))}
 	for i := range l.first {
 		l.first[i] = -1
 	}

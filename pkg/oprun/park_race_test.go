@@ -37,7 +37,7 @@ func TestClaimThatRacesAPark(t *testing.T) {
 	same(t, "the other delivery", []string{"suspended"}, verdicts(s.claim(again(d))))
 	must(t, gate.Rollback(t.Context()))
 	must(t, group.Wait())
-	same(t, "the claim, to be asked anew, and the run", []string{"again", "queued"}, []string{verdict, string(s.run(d.RunID).Status)})
+	same(t, "the claim, to be asked anew, and the run", []string{"again", "queued"}, []string{verdict, s.run(d.RunID).Status})
 	_, parked, err := s.Resume(t.Context(), s.tenant.ExternalID)
 	must(t, err)
 	same(t, "parked runs that resumed", 1, parked)
