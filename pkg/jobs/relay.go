@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
 	"oprun.example/pkg/dedupe"
 	"oprun.example/pkg/events"
 	"oprun.example/pkg/oprun"
@@ -178,16 +176,15 @@ func (r *relay) ahead(ctx context.Context) (func(seq uint64) bool, error) {
 // recover reads a message-first run's payload back from the stream and keeps it in the row. No payload and no error
 // means that there is nothing to publish: the run has ended as lost.
 func (r *relay) recover(ctx context.Context, run oprun.DueRun) ([]byte, error) {
-	message, err := events.ReadBack(ctx, r.js, run.OriginStream, run.OriginSeq)
-	if err == nil {
-		if job, ok := r.origin(message, run); ok {
-			return job.Input, r.ledger.KeepInput(ctx, run.ID, job.Input)
-		}
+	input, err := readOrigin(ctx, r.js, r.config.Subjects, origin{run.ID, run.Scope, run.Type, run.OriginStream, run.OriginSeq})
+	switch {
+	case err == nil:
+		return input, r.ledger.KeepInput(ctx, run.ID, input)
+	case errors.Is(err, events.ErrNoMessage):
+		return nil, r.end(ctx, run, oprun.MessageLost)
+	default:
+		return nil, err
 	}
-	if err != nil && !errors.Is(err, events.ErrNoMessage) {
-		return nil, err // a time-out is never "lost"
-	}
-	return nil, r.end(ctx, run, oprun.MessageLost)
 }
 
 // end ends a run that can never be published, unless it has moved on meanwhile.
@@ -201,14 +198,4 @@ func (r *relay) end(ctx context.Context, run oprun.DueRun, reason oprun.EndReaso
 		r.log.Error("run ended by the relay", "run_id", e.RunID.String(), "job_type", e.Type, "reason", string(reason))
 	}
 	return err
-}
-
-// origin decodes a message that stands where a run came from, and tells whether it is the run's own: a stream that
-// was made anew has other messages under the same numbers.
-func (r *relay) origin(message events.Message, run oprun.DueRun) (events.Job, bool) {
-	job, err := r.codec.Decode(message)
-	if err != nil || job.Scope != run.Scope || job.Type != run.Type || job.RunID != uuid.Nil {
-		return job, false
-	}
-	return job, job.Occurrence.RunID(job.Scope, job.Type) == run.ID
 }

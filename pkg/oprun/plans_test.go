@@ -36,6 +36,9 @@ var hot = map[string][]string{
 	"ensure_made":      {"operation_run_deliveries_pkey", "operation_runs_pkey"},
 	"ensure_past":      {"runs_cooldown", "runs_once"},
 	"record_delivery":  nil,
+	"last_fire":        nil,
+	"fired":            nil,
+	"fire":             {"external_id_unique", "workspaces_pkey"},
 	"forgotten":        nil,
 	"extend":           {"operation_runs_pkey"},
 	"finish":           {"operation_runs_pkey"},
@@ -51,6 +54,9 @@ var hot = map[string][]string{
 	"delete_expired_deliveries": {"operation_run_deliveries_pkey"},
 	"delete_expired_letters":    {"dead_letters_pkey"},
 
+	"account": {
+		"external_id_unique", "operation_run_attempts_pkey", "operation_run_deliveries_pkey", "operation_runs_pkey", "place_unique",
+	},
 	"due":            {"runs_due", "tenants_pkey"},
 	"published":      {"operation_runs_pkey"},
 	"postpone":       {"operation_runs_pkey"},
@@ -62,6 +68,7 @@ var hot = map[string][]string{
 	"run":            {"operation_runs_pkey", "tenants_pkey"},
 	"attempts":       {"operation_run_attempts_pkey"},
 	"dead_letter":    {"dead_letters_pkey"},
+	"mark_requeued":  {"dead_letters_pkey"},
 	"scope":          {"external_id_unique", "workspaces_pkey"},
 	"ensure_new":     {"operation_run_deliveries_pkey", "runs_cooldown"},
 	"ensure_queued":  {"runs_active_tenant", "runs_active_workspace"},
@@ -102,6 +109,7 @@ alter table oprun.operation_run_attempts set (autovacuum_enabled = off);
 alter table oprun.operation_run_deliveries set (autovacuum_enabled = off);
 alter table oprun.job_types set (autovacuum_enabled = off);
 alter table oprun.retention_horizon set (autovacuum_enabled = off);
+alter table oprun.schedules set (autovacuum_enabled = off);
 alter table oprun.dead_letters set (autovacuum_enabled = off)`
 
 // checkPlans looks at the plans of the hot statements where they run: on the ledger's own connections, or in a
@@ -181,7 +189,7 @@ type node struct {
 }
 
 // small are tables of a handful of rows, which may be read whole.
-var small = []string{"job_types", "retention_horizon"}
+var small = []string{"job_types", "retention_horizon", "schedules"}
 
 func (n node) walk(p *plan) {
 	switch {

@@ -49,6 +49,9 @@ var (
 	ensureMadeSQL     = statement("ensure_made")
 	ensurePastSQL     = statement("ensure_past")
 	recordDeliverySQL = statement("record_delivery")
+	lastFireSQL       = statement("last_fire")
+	firedSQL          = statement("fired")
+	fireSQL           = statement("fire")
 	forgottenSQL      = statement("forgotten")
 	ensureRunningSQL  = statement("ensure_running")
 	runSQL            = statement("run")
@@ -56,6 +59,7 @@ var (
 	attemptsSQL       = statement("attempts")
 	deadLettersSQL    = statement("dead_letters")
 	deadLetterSQL     = statement("dead_letter")
+	markRequeuedSQL   = statement("mark_requeued")
 	addWorkspaceSQL   = statement("add_workspace")
 	addTenantSQL      = statement("add_tenant")
 	tenantsSQL        = statement("tenants")
@@ -65,6 +69,8 @@ var (
 	schemaVersionSQL  = statement("schema_version")
 	laneSettingsSQL   = statement("lane_settings")
 	lockTimeoutSQL    = statement("lock_timeout")
+	accountSQL        = statement("account")
+	twinsSQL          = statement("twins")
 )
 
 // statement reads one embedded file; a missing one is a mistake in this file.
