@@ -35,11 +35,22 @@ func TestClaimOfANamedRun(t *testing.T) {
 		},
 		"a_message_that_is_its_own_origin_keeps_its_body": func(s *scene) {
 			d := s.delivery("a")
-			h := s.take(d)
-			s.requeue(Requeue{Hold: h, Input: []byte(`{}`), Ended: AttemptFailed})
+			s.take(d)
+			s.endLease(d.RunID)
 			answer := s.claim(again(d))[0]
 			same(s.t, "verdict", dedupe.Execute, answer.Verdict)
 			same(s.t, "input", "", string(answer.Input))
+		},
+		"another_message_of_the_same_request_does_not_bring_its_body": func(s *scene) {
+			d := s.delivery("a")
+			s.take(d)
+			s.endLease(d.RunID)
+			other := again(d)
+			other.Seq++
+			same(s.t, "while the row has no input", dedupe.Busy, s.claim(other)[0].Verdict)
+			must(s.t, s.KeepInput(s.t.Context(), d.RunID, []byte(`{"first": true}`)))
+			answer := s.claim(other)[0]
+			same(s.t, "afterwards", `execute {"first": true}`, answer.Verdict.String()+" "+string(answer.Input))
 		},
 		"a_message_of_a_request_that_was_made_in_the_ledger_gets_the_input_of_the_row": func(s *scene) {
 			d, r := s.delivery("a"), s.request("a")

@@ -141,7 +141,9 @@ func TestClaimTakesOver(t *testing.T) {
 			s.requeue(Requeue{Hold: h, Delay: time.Hour, Input: []byte(`{}`), Ended: AttemptFailed})
 			same(s.t, "verdict", dedupe.NotDue, s.claim(again(d))[0].Verdict)
 			s.exec("update oprun.operation_runs set run_at = now() - interval '1 s'")
-			same(s.t, "answer", Answer{Verdict: dedupe.Execute, RunID: d.RunID, Attempt: 2, MaxAttempts: 3}, s.claim(again(d))[0])
+			same(s.t, "answer", Answer{
+				Verdict: dedupe.Execute, RunID: d.RunID, Attempt: 2, MaxAttempts: 3, Input: []byte(`{}`),
+			}, s.claim(again(d))[0])
 		},
 	})
 }

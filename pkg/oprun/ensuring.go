@@ -75,7 +75,7 @@ func (e *ensuring) row() []any {
 	}
 }
 
-func (e *ensuring) context() string { return cmp.Or(string(e.Request.Context), "{}") }
+func (e *ensuring) context() string { return cmp.Or(string(e.Context), "{}") }
 
 // joinQueued locks a queued owner for share: it starts after the caller's commit, and so covers the request (I6).
 func (e *ensuring) joinQueued(ctx context.Context) (uuid.UUID, error) {

@@ -169,3 +169,24 @@ func (m *machine) sweep() {
 		}
 	}
 }
+
+// row is what both sides say of a run.
+type row struct {
+	ID       uuid.UUID
+	Status   string
+	Outcome  Outcome
+	Attempt  int
+	Most     int
+	FollowUp bool
+	Once     bool
+	Parked   bool
+	HasInput bool
+}
+
+// rows is what the model says of all runs.
+func (m *machine) rows() (all []row) {
+	for _, r := range m.runs {
+		all = append(all, row{r.id, r.status, r.outcome, r.attempt, r.most, r.followUp, r.once, r.parked, r.hasInput})
+	}
+	return all
+}

@@ -92,7 +92,7 @@ func (p *play) ask(t *rapid.T, d Delivery, name string) {
 
 func (p *play) message(t *rapid.T) {
 	name := rapid.SampledFrom(identities).Draw(t, "identity")
-	d := p.with(p.scene.delivery(""), name)
+	d := p.with(p.delivery(""), name)
 	p.deliveries, p.names = append(p.deliveries, d), append(p.names, name)
 	p.ask(t, d, name)
 }
@@ -125,7 +125,7 @@ func running(r *modelRun) bool { return r.status == "running" }
 // publication is a message of the relay's, which names a run.
 func (p *play) publication(t *rapid.T) {
 	r := p.pick(t, anyRun)
-	d := p.with(p.scene.delivery(""), r.identity)
+	d := p.with(p.delivery(""), r.identity)
 	d.RunID, d.Named, d.Identity.Hash = r.id, true, [32]byte{}
 	p.ask(t, d, r.identity)
 }
@@ -267,19 +267,6 @@ func (p *play) resume(t *rapid.T) {
 	}
 }
 
-// row is what both sides say of a run.
-type row struct {
-	ID       uuid.UUID
-	Status   string
-	Outcome  Outcome
-	Attempt  int
-	Most     int
-	FollowUp bool
-	Once     bool
-	Parked   bool
-	HasInput bool
-}
-
 // check compares every row of the tenant's.
 func (p *play) check(t *rapid.T) {
 	rows, err := p.pool.Query(context.Background(), `select id, status, outcome, attempt, max_attempts, follow_up, once,
@@ -291,10 +278,7 @@ func (p *play) check(t *rapid.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var want []row
-	for _, r := range p.model.runs {
-		want = append(want, row{r.id, r.status, r.outcome, r.attempt, r.most, r.followUp, r.once, r.parked, r.hasInput})
-	}
+	want := p.model.rows()
 	byID := func(a, b row) int { return strings.Compare(a.ID.String(), b.ID.String()) }
 	slices.SortFunc(got, byID)
 	slices.SortFunc(want, byID)

@@ -112,20 +112,35 @@ func (l *Ledger) Suspend(ctx context.Context, externalID uuid.UUID) (TenantInfo,
 	return setStatus(ctx, l.pool, externalID, "suspended")
 }
 
-// Resume lets a suspended tenant's jobs run again, the parked ones at once. It returns how many were parked.
+// Resume lets a suspended tenant's jobs run again, the parked ones at once. It returns how many were parked. A caller's
+// transaction that has joined one of these holds it up: it tries for a few seconds, and then returns an error that
+// [Unavailable] recognises, and the tenant stays suspended.
 func (l *Ledger) Resume(ctx context.Context, externalID uuid.UUID) (tenant TenantInfo, parked int, err error) {
-	err = pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		if tenant, err = setStatus(ctx, tx, externalID, "active"); err != nil {
+	for range resumeTries {
+		err = pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+			tenant, parked, err = resume(ctx, tx, externalID)
 			return err
+		})
+		if !hasCode(err, lockTimeout, deadlock) {
+			return tenant, parked, err
 		}
-		tag, err := tx.Exec(ctx, unparkSQL, tenant.ID)
-		parked = int(tag.RowsAffected())
-		return err
-	})
-	if err != nil {
-		return TenantInfo{}, 0, err
 	}
-	return tenant, parked, nil
+	return TenantInfo{}, 0, fmt.Errorf("resume tenant %s: %w", externalID, err)
+}
+
+// resumeTries is how often a resume is tried while a caller has one of the parked runs locked. It never waits for long:
+// it locks many rows, and in a deadlock it must not be the caller who loses.
+const resumeTries = 50
+
+func resume(ctx context.Context, tx pgx.Tx, externalID uuid.UUID) (tenant TenantInfo, parked int, err error) {
+	if _, err := tx.Exec(ctx, lockTimeoutSQL, firstWait.String()); err != nil {
+		return tenant, 0, err
+	}
+	if tenant, err = setStatus(ctx, tx, externalID, "active"); err != nil {
+		return tenant, 0, err
+	}
+	tag, err := tx.Exec(ctx, unparkSQL, tenant.ID)
+	return tenant, int(tag.RowsAffected()), err
 }
 
 func setStatus(ctx context.Context, db DB, externalID uuid.UUID, status string) (TenantInfo, error) {
