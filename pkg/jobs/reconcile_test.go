@@ -149,7 +149,11 @@ func TestReconcile(t *testing.T) {
 		s.export("a", "failed", s.waiting("a"))
 		gate := make(chan struct{})
 		s.start(writing(), Config{Adapters: map[string]Adapter{testType: gated{domain, gate}}})
-		first, second := s.askHousekeeping(catalog.ReconcileAdapterRuns, `{}`), s.askHousekeeping(catalog.ReconcileAdapterRuns, `{"dry_run":true}`)
+		first := s.askHousekeeping(catalog.ReconcileAdapterRuns, `{}`)
+		s.eventually("the first to run", func() bool {
+			return s.count("select count(*) from oprun.operation_runs where id = $1 and status = 'running'", first) == 1
+		})
+		second := s.askHousekeeping(catalog.ReconcileAdapterRuns, `{"dry_run":true}`)
 		s.eventually("the second to join", func() bool {
 			return s.count("select count(*) from oprun.operation_run_deliveries where verdict = 'duplicate'") == 1
 		})

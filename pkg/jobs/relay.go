@@ -194,7 +194,7 @@ func (r *relay) withoutWaiting(ctx context.Context, due []oprun.DueRun) ([]oprun
 	var ready []oprun.DueRun
 	var waiting []oprun.Publication
 	for _, run := range due {
-		if run.PublishedSeq > 0 && ahead(run.PublishedSeq) {
+		if run.PublishedSeq > 0 && ahead(run) {
 			waiting = append(waiting, oprun.Publication{RunID: run.ID, DispatchNo: run.DispatchNo})
 		} else {
 			ready = append(ready, run)
@@ -206,8 +206,9 @@ func (r *relay) withoutWaiting(ctx context.Context, due []oprun.DueRun) ([]oprun
 	return ready, err
 }
 
-// ahead tells of a sequence whether the stream holds it and the consumer has yet to deliver it.
-func (r *relay) ahead(ctx context.Context) (func(seq uint64) bool, error) {
+// ahead tells of a published run whether the stream holds its message and the consumer has yet to deliver it. A stream
+// that was made anew has other messages under the same numbers.
+func (r *relay) ahead(ctx context.Context) (func(run oprun.DueRun) bool, error) {
 	stream, err := r.js.Stream(ctx, r.config.Stream)
 	if err != nil {
 		return nil, err
@@ -216,9 +217,10 @@ func (r *relay) ahead(ctx context.Context) (func(seq uint64) bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	state, delivered := stream.CachedInfo().State, consumer.CachedInfo().Delivered.Stream
-	return func(seq uint64) bool {
-		return seq > delivered && seq >= state.FirstSeq && seq <= state.LastSeq
+	info, delivered := stream.CachedInfo(), consumer.CachedInfo().Delivered.Stream
+	return func(run oprun.DueRun) bool {
+		seq := run.PublishedSeq
+		return seq > delivered && seq >= info.State.FirstSeq && seq <= info.State.LastSeq && run.PublishedAt.After(info.Created)
 	}, nil
 }
 

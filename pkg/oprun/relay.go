@@ -18,6 +18,7 @@ type DueRun struct {
 	Type         string
 	DispatchNo   int    // a part of the Nats-Msg-Id; Published counts it up
 	PublishedSeq uint64 // where its last publication stands; 0: it is not in the stream
+	PublishedAt  time.Time // and when that was, at the latest
 	Input        []byte // nil: a message-first run whose payload is still only in the stream
 	OriginStream string // where such a run's message stands
 	OriginSeq    uint64
@@ -46,15 +47,16 @@ func scanDue(row pgx.CollectableRow) (DueRun, error) {
 		workspace               uuid.UUID
 		publishedSeq, originSeq *int64
 		originStream            *string
+		changed                 time.Time
 	)
 	err := row.Scan(&r.ID, &tenant, &workspace, &r.Type, &r.DispatchNo, &publishedSeq, &r.Input, &originStream, &originSeq,
-		&r.Initiator)
+		&r.Initiator, &changed)
 	r.Scope = dedupe.Workspace(workspace)
 	if tenant != nil {
 		r.Scope = dedupe.Tenant(*tenant)
 	}
 	if publishedSeq != nil {
-		r.PublishedSeq = uint64(*publishedSeq)
+		r.PublishedSeq, r.PublishedAt = uint64(*publishedSeq), changed
 	}
 	if originStream != nil && originSeq != nil {
 		r.OriginStream, r.OriginSeq = *originStream, uint64(*originSeq)

@@ -8,6 +8,6 @@ with waiting as materialized (
   where r.dispatch_no = p.dispatch_no and r.status = 'queued'
   order by r.id
   for no key update of r skip locked)
-update oprun.operation_runs r set updated_at = clock_timestamp(),
+update oprun.operation_runs r set  -- updated_at stays: it is when the run was published
   due_at = clock_timestamp() + least(greatest($3::bigint * interval '1 millisecond', clock_timestamp() - r.run_at), interval '10 minutes')
 from waiting where r.id = waiting.id
