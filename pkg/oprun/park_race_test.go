@@ -26,10 +26,10 @@ func TestClaimThatRacesAPark(t *testing.T) {
 	var group errgroup.Group
 	var verdict string
 	group.Go(func() error {
-		var ord, attempt, max, left int64
+		var ord, attempt, most, left int64
 		var run uuid.UUID
 		var input []byte
-		return s.pool.QueryRow(t.Context(), slow, c.knownArgs([]int{0})...).Scan(&ord, &verdict, &run, &attempt, &max, &input, &left)
+		return s.pool.QueryRow(t.Context(), slow, c.knownArgs([]int{0})...).Scan(&ord, &verdict, &run, &attempt, &most, &input, &left)
 	})
 	s.waitForLock()
 	_, err = s.Suspend(t.Context(), s.tenant.ExternalID)

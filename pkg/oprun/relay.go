@@ -16,11 +16,11 @@ type DueRun struct {
 	ID           uuid.UUID
 	Scope        dedupe.Scope
 	Type         string
-	DispatchNo   int    // a part of the Nats-Msg-Id; Published counts it up
-	PublishedSeq uint64 // where its last publication stands; 0: it is not in the stream
+	DispatchNo   int       // a part of the Nats-Msg-Id; Published counts it up
+	PublishedSeq uint64    // where its last publication stands; 0: it is not in the stream
 	PublishedAt  time.Time // and when that was, at the latest
-	Input        []byte // nil: a message-first run whose payload is still only in the stream
-	OriginStream string // where such a run's message stands
+	Input        []byte    // nil: a message-first run whose payload is still only in the stream
+	OriginStream string    // where such a run's message stands
 	OriginSeq    uint64
 	Initiator    string
 }
