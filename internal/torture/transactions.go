@@ -1,0 +1,95 @@
+package torture
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"oprun.example/pkg/dedupe"
+	"oprun.example/pkg/oprun"
+)
+
+// dispatch asks for a run in the caller's transaction.
+func (s *stage) dispatch(ctx context.Context, tx pgx.Tx, a ask) (runID uuid.UUID, created bool, err error) {
+	identity, err := a.identity()
+	if err != nil {
+		return uuid.Nil, false, err
+	}
+	request := oprun.Request{Identity: identity, Input: a.body(), InitiatorName: "torture", MaxAttempts: a.kind.job.Retry.MaxAttempts}
+	ensure := s.ledger.On(tx).EnsureRunWithIdentity
+	if a.scope.Kind == dedupe.WorkspaceScope {
+		ensure = s.ledger.On(tx).EnsureWorkspaceRunWithIdentity
+	}
+	run, created, err := ensure(ctx, request)
+	return run.ID, created, err
+}
+
+// errAbort is a caller's change of mind.
+var errAbort = errors.New("the caller changed its mind")
+
+// transaction asks in a transaction of the caller's, together with a row of its own, and sometimes takes it back.
+func (c *client) transaction(ctx context.Context, number int) {
+	a := c.next(number, byLedger)
+	c.transact(ctx, a, 0, c.rng.Float64() < 0.12)
+}
+
+// transact notes how a caller's transaction ended: refused when nothing was sent to commit it, or when the database
+// says so; unknown when it says nothing.
+func (s *stage) transact(ctx context.Context, a ask, hold time.Duration, abort bool) {
+	ctx, cancel := context.WithTimeout(ctx, hold+10*time.Second)
+	defer cancel()
+	s.history.note(a.invoked())
+	answer := entry{Request: a.number, Event: ok}
+	tx, err := s.pool.Begin(ctx)
+	if err == nil {
+		answer.RunID, answer.Joined, err = s.inside(ctx, tx, a)
+		if err == nil && hold > 0 {
+			wait(ctx, hold)
+		}
+		if err == nil && abort {
+			err = errAbort
+		}
+		if err == nil {
+			err = s.end(ctx, tx, &answer)
+		} else {
+			answer.Event = refused
+			_ = tx.Rollback(context.WithoutCancel(ctx))
+		}
+	} else {
+		answer.Event = refused
+	}
+	if err != nil {
+		answer.Error = err.Error()
+	}
+	s.history.note(answer)
+}
+
+// inside does the caller's work: its own row, and the run.
+func (s *stage) inside(ctx context.Context, tx pgx.Tx, a ask) (runID uuid.UUID, joined bool, err error) {
+	runID, created, err := s.dispatch(ctx, tx, a)
+	if err != nil {
+		return uuid.Nil, false, err
+	}
+	_, err = tx.Exec(ctx, "insert into torture.business values ($1, $2)", a.number, runID)
+	return runID, !created, err
+}
+
+func (s *stage) end(ctx context.Context, tx pgx.Tx, answer *entry) error {
+	err := tx.Commit(ctx)
+	var told *pgconn.PgError
+	switch {
+	case err == nil:
+	case errors.As(err, &told) && told.Code != adminShutdown, errors.Is(err, pgx.ErrTxCommitRollback):
+		answer.Event = refused
+	default:
+		answer.Event = unknown
+	}
+	return err
+}
+
+// adminShutdown may come in place of the answer to a commit that has happened.
+const adminShutdown = "57P01"
