@@ -60,6 +60,9 @@ func kinds() []kind {
 	}
 }
 
+// remembers tells whether a run may serve a request that came after its end.
+func (k kind) remembers() bool { return k.job.IdentityMode == dedupe.OnceMode || k.job.Cooldown > 0 }
+
 func newCatalog() (*catalog.Catalog, error) {
 	declared := catalog.Catalog{Jobs: map[string]catalog.Job{}}
 	for _, k := range kinds() {

@@ -240,14 +240,24 @@ func (t tamperer) joins(run uuid.UUID) {
 	a.served(r, run)
 	a.joined(r, stranger)
 	a.joined(r, run)
+	r.At = time.Time{}.Add(time.Hour)
+	a.claims[run] = []time.Time{{}}
+	a.joined(r, run)
+	a.claims[run] = append(a.claims[run], time.Now())
+	a.joined(r, run) // it was claimed again
 	r.Scope = "tenant.another"
 	a.joined(r, run)
-	for i, want := range []violation{
+	want := []violation{
 		{"I5", "and joined run"},
 		{"I4", "which the ledger has not"},
 		{"I4", "which had ended before it was asked for"},
+		{"I6", "which was claimed before it was asked for"},
 		{"I11", "and joined run"},
-	} {
+	}
+	if len(a.violations) != len(want) {
+		t.Errorf("%d violations, want %d", len(a.violations), len(want))
+	}
+	for i, want := range want {
 		if i >= len(a.violations) || a.violations[i].invariant != want.invariant || !strings.Contains(a.violations[i].text, want.text) {
 			t.Errorf("violations %q, want %q as number %d", a.violations, want, i)
 		}
