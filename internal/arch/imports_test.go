@@ -36,9 +36,9 @@ const (
 var plan = map[string]row{
 	"pkg/dedupe":        {nil, []string{uuid, rfc8785}},
 	"pkg/events":        {[]string{"pkg/dedupe"}, []string{natsGo, uuid, rfc8785}},
-	"pkg/oprun":         {[]string{"pkg/dedupe"}, []string{pgx, uuid}},
+	"pkg/oprun":         {[]string{"pkg/dedupe", "internal/failpoint"}, []string{pgx, uuid}},
 	"pkg/catalog":       {[]string{"pkg/dedupe"}, []string{yaml, jsonSchema, cron}},
-	"pkg/jobs":          {[]string{"pkg/events", "pkg/oprun", "pkg/catalog"}, []string{natsGo, pgx, prometheus, uuid}},
+	"pkg/jobs":          {[]string{"pkg/events", "pkg/oprun", "pkg/catalog", "internal/failpoint"}, []string{natsGo, pgx, prometheus, uuid}},
 	"pkg/jobs/jobstest": {[]string{"pkg/jobs"}, []string{natsGo, pgx, prometheus, uuid}},
 	"internal/remote":   {[]string{"pkg/jobs"}, nil},
 	"internal/admin":    {[]string{"pkg/oprun", "pkg/catalog"}, []string{prometheus, clientData, uuid}},
@@ -49,6 +49,8 @@ var plan = map[string]row{
 	"internal/arch":     {nil, nil},
 	"bench":             {nil, nil}, // its contestants are test files
 	"migrations":        {nil, []string{pgx}},
+
+	"internal/failpoint": {nil, nil},
 
 	"cmd/consumer":  {[]string{"internal/admin", "internal/remote", "internal/proc", "pkg/jobs", "migrations"}, []string{kong, natsGo, pgx, prometheus, uuid}},
 	"cmd/publisher": {[]string{"internal/proc", "pkg/events", "pkg/catalog", "pkg/oprun"}, []string{kong, natsGo, pgx, uuid}},

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 
+	"oprun.example/internal/failpoint"
 	"oprun.example/pkg/events"
 	"oprun.example/pkg/oprun"
 )
@@ -39,7 +40,13 @@ func (d *delivery) read(codec events.Codec) error {
 
 // ack, nak and term tell the broker. They are hints that save a redelivery: an error only means that one more
 // delivery will be answered by the ledger.
-func (d *delivery) ack() { _ = d.msg.Ack() }
+func (d *delivery) ack() {
+	if failpoint.Hit(failpoint.AckBefore) != nil {
+		return
+	}
+	_ = d.msg.Ack()
+	_ = failpoint.Hit(failpoint.AckAfter)
+}
 
 func (d *delivery) nak(after time.Duration) {
 	if after <= 0 {

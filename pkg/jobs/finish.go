@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"oprun.example/internal/failpoint"
 	"oprun.example/pkg/oprun"
 )
 
@@ -135,8 +136,10 @@ func (w *Worker) park(parked []*attempt, left *rest) {
 	}
 	var stands map[uuid.UUID]oprun.Outcome
 	tries, err := w.ask(w.lifetime, "requeue", len(requeues), func(ctx context.Context) (err error) {
-		stands, err = w.ledger.Requeue(ctx, requeues)
-		return err
+		if stands, err = w.ledger.Requeue(ctx, requeues); err != nil {
+			return err
+		}
+		return failpoint.Hit(failpoint.ParkAfter)
 	})
 	if err != nil {
 		w.notTaken(parked, err, left, w.park)

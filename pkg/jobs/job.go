@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"oprun.example/internal/failpoint"
 	"oprun.example/pkg/dedupe"
 	"oprun.example/pkg/oprun"
 )
@@ -113,18 +114,35 @@ func (w *Work) commit(ctx context.Context, fn func(tx pgx.Tx) error) (oprun.Outc
 	if err := fn(tx); err != nil {
 		return "", err
 	}
+	if err := failpoint.Hit(failpoint.FinishBefore); err != nil {
+		return "", err
+	}
 	result := w.result(conclusion{outcome: oprun.Succeeded, ended: oprun.AttemptSucceeded})
 	w.attempt.ending.Store(true)
-	if err = w.ledger.On(tx).Finish(ctx, result); err == nil {
-		if err = tx.Commit(ctx); err != nil {
-			err = w.settle(ctx, result.Hold, err)
-		}
+	err = w.ledger.On(tx).Finish(ctx, result)
+	if err == nil {
+		err = failpoint.Hit(failpoint.CommitBefore)
+	}
+	if err == nil {
+		err = w.land(ctx, tx, result.Hold)
 	}
 	if err != nil {
 		w.attempt.ending.Store(false)
 		w.attempt.noteFence(err)
 	}
 	return result.Outcome, err
+}
+
+// land commits the effects and the end of the run.
+func (w *Work) land(ctx context.Context, tx pgx.Tx, hold oprun.Hold) error {
+	err := tx.Commit(ctx)
+	if err == nil {
+		err = failpoint.Hit(failpoint.CommitAfter)
+	}
+	if err != nil {
+		return w.settle(ctx, hold, err)
+	}
+	return nil
 }
 
 // settle finds out what became of a commit that was not answered: nil when it did happen. It asks until the

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"oprun.example/internal/failpoint"
 	"oprun.example/pkg/dedupe"
 	"oprun.example/pkg/events"
 	"oprun.example/pkg/oprun"
@@ -79,6 +80,9 @@ func (w *Worker) judge(batch []*delivery) {
 	questions := make([]oprun.Delivery, len(asked))
 	for i, d := range asked {
 		questions[i] = d.ask
+		if failpoint.Off(failpoint.AckAfterCommit) {
+			d.ack()
+		}
 	}
 	answers, sent, err := w.claim(questions)
 	if err != nil {
@@ -184,9 +188,14 @@ func newTokens(n int) []uuid.UUID {
 // for the last time: an earlier try that was carried out is prolonged by the last.
 func (w *Worker) claim(questions []oprun.Delivery) (answers []oprun.Answer, sent time.Time, err error) {
 	_, err = w.ask(w.stopping, "claim", len(questions), func(ctx context.Context) error {
+		if err := failpoint.Hit(failpoint.ClaimBefore); err != nil {
+			return err
+		}
 		sent = time.Now()
-		answers, err = w.ledger.Claim(ctx, w.claimer, questions)
-		return err
+		if answers, err = w.ledger.Claim(ctx, w.claimer, questions); err != nil {
+			return err
+		}
+		return failpoint.Hit(failpoint.ClaimAfter)
 	})
 	return answers, sent, err
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"oprun.example/internal/failpoint"
 	"oprun.example/pkg/dedupe"
 	"oprun.example/pkg/events"
 	"oprun.example/pkg/oprun"
@@ -108,6 +109,9 @@ func (r *relay) launch(ctx context.Context, run oprun.DueRun) (*events.Pending, 
 		}
 		run.Input = input
 	}
+	if err := failpoint.Hit(failpoint.PublishBefore); err != nil {
+		return nil, err
+	}
 	return r.publisher.PublishAsync(ctx, events.Request{
 		Identity: dedupe.Identity{Scope: run.Scope, Type: run.Type}, Input: run.Input, RunID: run.ID,
 		DispatchNo: run.DispatchNo, Initiator: run.Initiator,
@@ -120,6 +124,9 @@ func (r *relay) land(ctx context.Context, flights []flight) error {
 	var sent []oprun.Publication
 	for _, f := range flights {
 		ack, err := f.pending.Wait(ctx)
+		if err == nil {
+			err = failpoint.Hit(failpoint.PubAck)
+		}
 		r.metrics.ofType(f.run.Type).publication(ack.Duplicate, err)
 		if err != nil {
 			errs = append(errs, err)
@@ -128,9 +135,17 @@ func (r *relay) land(ctx context.Context, flights []flight) error {
 		sent = append(sent, oprun.Publication{RunID: f.run.ID, DispatchNo: f.run.DispatchNo, Seq: ack.Seq})
 	}
 	if len(sent) > 0 {
-		errs = append(errs, r.ledger.Published(ctx, sent, 2*r.ackWait))
+		errs = append(errs, r.mark(ctx, sent))
 	}
 	return errors.Join(errs...)
+}
+
+// mark records what the broker took.
+func (r *relay) mark(ctx context.Context, sent []oprun.Publication) error {
+	if err := failpoint.Hit(failpoint.MarkBefore); err != nil {
+		return err
+	}
+	return r.ledger.Published(ctx, sent, 2*r.ackWait)
 }
 
 func isRefusal(err error) bool {

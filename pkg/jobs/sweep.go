@@ -1,6 +1,11 @@
 package jobs
 
-import "context"
+import (
+	"context"
+
+	"oprun.example/internal/failpoint"
+	"oprun.example/pkg/oprun"
+)
 
 // maxSweep is how many running runs one look takes.
 const maxSweep = 500
@@ -11,7 +16,7 @@ func (w *Worker) sweepLoop(ctx context.Context) { w.every(ctx, w.sweep) }
 func (w *Worker) sweep(ctx context.Context) (more bool) {
 	ask, cancel := context.WithTimeout(ctx, ledgerPatience)
 	defer cancel()
-	swept, err := w.ledger.Sweep(ask, maxSweep, w.ackWait)
+	swept, err := w.sweepOnce(ask)
 	w.heard(err)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -28,4 +33,17 @@ func (w *Worker) sweep(ctx context.Context) (more bool) {
 		w.log.Warn("run ended by the sweeper", "run_id", e.RunID.String(), "job_type", e.Type, "outcome", string(e.Outcome))
 	}
 	return swept.Requeued+swept.Extended+len(swept.Ended) == maxSweep
+}
+
+func (w *Worker) sweepOnce(ctx context.Context) (swept oprun.Swept, err error) {
+	if failpoint.Off(failpoint.Sweeper) {
+		return swept, nil
+	}
+	if err = failpoint.Hit(failpoint.SweepBefore); err != nil {
+		return swept, err
+	}
+	if swept, err = w.ledger.Sweep(ctx, maxSweep, w.ackWait); err != nil {
+		return swept, err
+	}
+	return swept, failpoint.Hit(failpoint.SweepAfter)
 }

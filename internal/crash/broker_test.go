@@ -1,0 +1,104 @@
+//go:build failpoint
+
+package crash
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"oprun.example/internal/devstack"
+	"oprun.example/internal/failpoint"
+)
+
+// streamStories take the stream's messages away while a worker is broken. What was born in the ledger survives that.
+func streamStories() map[string]func(*testing.T) {
+	found := map[string]func(*testing.T){}
+	for name, lose := range map[string]func(*scene){"purged": (*scene).purge, "made anew": (*scene).remake} {
+		for action, point := range map[string]failpoint.Point{
+			kills: failpoint.RunDuring, stops: failpoint.RunDuring, fails: failpoint.PubAck, delays: failpoint.ClaimBefore,
+		} {
+			found["stream "+name+" "+action] = func(t *testing.T) {
+				s := newScene(t)
+				s.dispatch("a")
+				s.dispatch("b")
+				victim := s.worker(fault(point, action))
+				victim.strikes()
+				lose(s)
+				s.worker("")
+				if action == stops {
+					s.outlasts(victim)
+				}
+				s.end()
+			}
+		}
+	}
+	return found
+}
+
+// beBroker is the main of a broker process, which says its address on stdout. Every message is on disk before it is
+// acknowledged.
+func beBroker() error {
+	port, err := strconv.Atoi(os.Getenv("OPRUN_CRASH_TEST_PORT"))
+	if err != nil {
+		return err
+	}
+	server, err := devstack.StartNATS(devstack.NATSConfig{Port: port, StoreDir: os.Getenv("OPRUN_CRASH_TEST_STORE"), Durable: true})
+	if err != nil {
+		return err
+	}
+	fmt.Println(server.URL())
+	select {} // until it is killed, or its parent ends
+}
+
+// startBroker starts a broker process and returns its address; port -1 is a free one.
+func startBroker(t *testing.T, store, port string) (broker *process, url string) {
+	t.Helper()
+	broker = spawn(t, "broker", "OPRUN_CRASH_TEST_STORE="+store, "OPRUN_CRASH_TEST_PORT="+port)
+	url = must(broker.stdout.ReadString('\n'))(t)
+	return broker, strings.TrimSpace(url)
+}
+
+// brokerStories break the broker while jobs are in hand, on their way and born.
+func brokerStories() map[string]func(*testing.T) {
+	return map[string]func(*testing.T){
+		"broker " + kills: func(t *testing.T) {
+			store := t.TempDir()
+			broker, url := startBroker(t, store, "-1")
+			s := sceneOn(t, url, devstack.Database(t))
+			s.inHand()
+			broker.kill()
+			s.dispatch("while it is away")
+			startBroker(t, store, url[strings.LastIndex(url, ":")+1:])
+			s.publish(args{Key: "after"})
+			s.end()
+		},
+		"broker " + stops: func(t *testing.T) {
+			broker, url := startBroker(t, t.TempDir(), "-1")
+			s := sceneOn(t, url, devstack.Database(t))
+			s.inHand()
+			broker.signal(syscall.SIGSTOP)
+			s.dispatch("while it is away")
+			pass(shortLease + shortAckWait)
+			broker.cont()
+			s.publish(args{Key: "after"})
+			s.end()
+		},
+	}
+}
+
+// inHand starts two workers, and returns when one of them has jobs in hand.
+func (s *scene) inHand() {
+	s.t.Helper()
+	s.load()
+	victim := s.worker("run.during=delay(1s)*3")
+	victim.strikes()
+	s.worker("").started()
+}
+
+// pass lets time pass: for what has to go on for some time, there is no fact to wait for.
+func pass(d time.Duration) { <-time.After(d) }

@@ -1,0 +1,39 @@
+//go:build failpoint
+
+package crash
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+
+	"oprun.example/internal/devstack"
+)
+
+// role in the environment makes the test binary another process, to be stopped or killed.
+const role = "OPRUN_CRASH_TEST_ROLE"
+
+// roles are what such a process does. It ends with its parent at the latest, whose end closes stdin.
+var roles = map[string]func() error{"worker": beWorker, "broker": beBroker}
+
+func TestMain(m *testing.M) {
+	if be := roles[os.Getenv(role)]; be != nil {
+		go func() {
+			for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+			}
+			os.Exit(1)
+		}()
+		if err := be(); err != nil {
+			fmt.Fprintln(os.Stderr, os.Getenv(role)+" process:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	// These tests wait for leases and redeliveries more than they work.
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
+	}
+	os.Exit(devstack.Run(m))
+}
