@@ -16,8 +16,8 @@ import (
 
 // How many clients ask at once, on each way in.
 const (
-	messageClients = 6
-	ledgerClients  = 3
+	messageClients = 5
+	ledgerClients  = 4
 )
 
 // client asks for jobs, one after the other, at its pace. What it asks for follows from the seed; what it is told is
@@ -37,6 +37,7 @@ type client struct {
 type ask struct {
 	number    int
 	way       way
+	world     *world
 	kind      kind
 	scope     dedupe.Scope
 	key       string
@@ -89,14 +90,17 @@ func (c *client) run(ctx context.Context, do func(context.Context, int)) {
 // next makes up a request: mostly of an identity of its own, sometimes of one that many ask for, sometimes of that of
 // the request before.
 func (c *client) next(number int, by way) ask {
-	a := ask{number: number, way: by, kind: c.someKind(), key: fmt.Sprint(number)}
-	a.scope = one(c.rng, c.scopes[a.kind.job.ScopeKind])
+	a := ask{number: number, way: by, world: c.worlds[0], kind: c.someKind(), key: fmt.Sprint(number)}
+	if by == byLedger && c.rng.Float64() < 0.6 {
+		a.world = c.worlds[1]
+	}
+	a.scope = one(c.rng, a.world.scopes[a.kind.job.ScopeKind])
 	const hot = 15
 	switch luck := c.rng.Float64(); {
 	case luck < 0.15:
 		a.key = fmt.Sprint("hot-", c.rng.IntN(hot))
 	case luck < 0.25 && c.last.key != "":
-		a.kind, a.scope, a.key = c.last.kind, c.last.scope, c.last.key
+		a.world, a.kind, a.scope, a.key = c.last.world, c.last.kind, c.last.scope, c.last.key
 	}
 	a.requestID = c.uuid().String()
 	c.last = a

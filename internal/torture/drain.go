@@ -6,9 +6,6 @@ import (
 	"time"
 )
 
-// patience is how long the drain may go without any progress.
-const patience = time.Minute
-
 // rest is how the system came to rest.
 type rest struct {
 	active  int    // runs that have not ended
@@ -28,15 +25,23 @@ func (s *stage) drain(ctx context.Context, config Config) rest {
 			best, since = now, time.Now()
 		}
 		config.Progress(fmt.Sprintf("faults are over: %d runs active, %d messages pending", now.active, now.pending))
-		if now.done() || time.Since(since) > patience || !wait(ctx, 200*time.Millisecond) {
+		if now.done() || time.Since(since) > config.patience || !wait(ctx, 200*time.Millisecond) {
 			return now
 		}
 	}
 }
 
 func (s *stage) look(ctx context.Context) (r rest) {
-	if _, r.active, r.err = s.progress(ctx); r.err == nil {
-		r.pending, r.err = s.pending(ctx)
+	for _, w := range s.worlds {
+		active, err := w.active(ctx)
+		if err != nil {
+			return rest{err: err}
+		}
+		pending, err := w.pending(ctx, s.js)
+		if err != nil {
+			return rest{err: err}
+		}
+		r.active, r.pending = r.active+active, r.pending+pending
 	}
 	return r
 }

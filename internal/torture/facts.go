@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -71,50 +72,55 @@ type message struct {
 	bad     bool      // no codec reads it
 }
 
-func (s *stage) facts(ctx context.Context) (f *facts, err error) {
-	f = &facts{
+func (s *stage) facts(ctx context.Context) (*facts, error) {
+	f := &facts{
 		runs: map[uuid.UUID]run{}, effects: map[uuid.UUID][]effect{}, joins: map[uuid.UUID]join{}, business: map[int][]uuid.UUID{},
 		letters: map[uint64]string{}, claims: map[uuid.UUID][]time.Time{}, byRequest: map[int][]message{},
 	}
-	err = errors.Join(
-		each(ctx, s, `select r.id, r.type, coalesce('tenant.' || t.external_id, 'workspace.' || r.workspace_id) scope,
+	for _, w := range s.worlds {
+		if err := f.readLedger(ctx, w.pool); err != nil {
+			return nil, err
+		}
+	}
+	return f, f.readStream(ctx, s)
+}
+
+func (f *facts) readLedger(ctx context.Context, pool *pgxpool.Pool) error {
+	return errors.Join(
+		each(ctx, pool, `select r.id, r.type, coalesce('tenant.' || t.external_id, 'workspace.' || r.workspace_id) scope,
   encode(r.run_identity_hash, 'hex') hash, r.outcome, r.attempt, r.max_attempts, (r.summary_counts->>'processed')::int processed,
   r.created_at, r.completed_at
 from oprun.operation_runs r left join oprun.tenants t on t.id = r.tenant_id`, func(r run) { f.runs[r.ID] = r }),
-		each(ctx, s, "select run_id, attempt, request from torture.effects", func(e effect) { f.effects[e.RunID] = append(f.effects[e.RunID], e) }),
-		each(ctx, s, "select id, run_id, verdict from oprun.operation_run_deliveries", func(j join) { f.joins[j.ID] = j }),
-		each(ctx, s, "select request, run_id from torture.business", func(b struct {
+		each(ctx, pool, "select run_id, attempt, request from torture.effects", func(e effect) { f.effects[e.RunID] = append(f.effects[e.RunID], e) }),
+		each(ctx, pool, "select id, run_id, verdict from oprun.operation_run_deliveries", func(j join) { f.joins[j.ID] = j }),
+		each(ctx, pool, "select request, run_id from torture.business", func(b struct {
 			Request int
 			RunID   uuid.UUID
 		},
 		) {
 			f.business[b.Request] = append(f.business[b.Request], b.RunID)
 		}),
-		each(ctx, s, "select seq, reason from oprun.dead_letters where stream = 'JOBS'", func(l struct {
+		each(ctx, pool, "select seq, reason from oprun.dead_letters where stream = 'JOBS'", func(l struct {
 			Seq    int64
 			Reason string
 		},
 		) {
 			f.letters[uint64(l.Seq)] = l.Reason
 		}),
-		each(ctx, s, "select run_id, at from torture.claims", func(c struct {
+		each(ctx, pool, "select run_id, at from torture.claims", func(c struct {
 			RunID uuid.UUID
 			At    time.Time
 		},
 		) {
 			f.claims[c.RunID] = append(f.claims[c.RunID], c.At)
 		}),
-		each(ctx, s, "select invariant, run_id, detail from torture.violations order by id", func(b breach) { f.seen = append(f.seen, b) }),
+		each(ctx, pool, "select invariant, run_id, detail from torture.violations order by id", func(b breach) { f.seen = append(f.seen, b) }),
 	)
-	if err != nil {
-		return nil, err
-	}
-	return f, f.readStream(ctx, s)
 }
 
 // each reads the rows of a query.
-func each[T any](ctx context.Context, s *stage, query string, take func(T)) error {
-	rows, err := s.pool.Query(ctx, query)
+func each[T any](ctx context.Context, pool *pgxpool.Pool, query string, take func(T)) error {
+	rows, err := pool.Query(ctx, query)
 	if err != nil {
 		return err
 	}

@@ -91,11 +91,11 @@ func (n *nemesis) gap() time.Duration {
 
 func (n *nemesis) choose() fault {
 	total := 0
-	for _, f := range faults {
+	for _, f := range n.config.faults {
 		total += f.weight
 	}
 	at := n.rng.IntN(total)
-	for _, f := range faults {
+	for _, f := range n.config.faults {
 		if at -= f.weight; at < 0 {
 			return f
 		}
@@ -163,11 +163,11 @@ func (n *nemesis) killNATS(ctx context.Context, rng *rand.Rand, _ int) error {
 	return n.broker.crash(ctx, upTo(rng, 3*time.Second))
 }
 
-// purge empties the stream that only the ledger publishes to. What clients published themselves is as durable as
-// their stream, by definition.
+// purge empties the stream of the second world. What clients publish themselves, to the first, is as durable as their
+// stream, by definition.
 func (n *nemesis) purge(ctx context.Context, _ *rand.Rand, _ int) error {
 	return n.insist(ctx, func(ctx context.Context) error {
-		stream, err := n.js.Stream(ctx, topologies()[1].Stream)
+		stream, err := n.js.Stream(ctx, n.worlds[1].topology.Stream)
 		if err != nil {
 			return err
 		}
@@ -177,10 +177,10 @@ func (n *nemesis) purge(ctx context.Context, _ *rand.Rand, _ int) error {
 
 // recreate deletes that stream with its consumer, and makes both anew: sequence numbers begin at 1 again.
 func (n *nemesis) recreate(ctx context.Context, rng *rand.Rand, _ int) error {
-	ledger := topologies()[1]
-	_ = n.js.DeleteStream(ctx, ledger.Stream)
+	ledger := n.worlds[1]
+	_ = n.js.DeleteStream(ctx, ledger.topology.Stream)
 	wait(ctx, upTo(rng, time.Second))
-	return n.insist(ctx, func(ctx context.Context) error { return n.apply(ctx, ledger) })
+	return n.insist(ctx, func(ctx context.Context) error { return ledger.apply(ctx, n.js) })
 }
 
 // insist tries until it works: the broker may be down.
@@ -197,8 +197,8 @@ func (n *nemesis) insist(ctx context.Context, do func(context.Context) error) er
 
 // hold keeps a caller's transaction open on an identity that many ask for.
 func (n *nemesis) hold(ctx context.Context, rng *rand.Rand, number int) error {
-	a := ask{number: number, way: byLedger, kind: n.kinds[0], key: fmt.Sprint("hot-", rng.IntN(15))}
-	a.scope = one(rng, n.scopes[dedupe.TenantScope])
+	a := ask{number: number, way: byLedger, world: one(rng, n.worlds[:]), kind: n.kinds[0], key: fmt.Sprint("hot-", rng.IntN(15))}
+	a.scope = one(rng, a.world.scopes[dedupe.TenantScope])
 	n.transact(ctx, a, 2*time.Second+upTo(rng, 4*time.Second), rng.Float64() < 0.5)
 	return nil
 }

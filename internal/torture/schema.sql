@@ -40,9 +40,13 @@ begin
     insert into torture.violations (invariant, run_id, detail)
     select 'I3', new.id, format('run %s of the same identity has a live lease, too', r.id)
     from oprun.operation_runs r
-    where r.tenant_id is not distinct from new.tenant_id and r.workspace_id = new.workspace_id
-      and r.run_identity_hash = new.run_identity_hash and r.completed_at is null
-      and r.id <> new.id and r.lease_expires_at > clock_timestamp();
+    where r.id <> new.id and r.lease_expires_at > clock_timestamp() and r.run_identity_hash = new.run_identity_hash
+      and r.completed_at is null and r.tenant_id is not null and r.tenant_id = new.tenant_id;  -- as in runs_active_tenant
+    insert into torture.violations (invariant, run_id, detail)
+    select 'I3', new.id, format('run %s of the same identity has a live lease, too', r.id)
+    from oprun.operation_runs r
+    where r.id <> new.id and r.lease_expires_at > clock_timestamp() and r.run_identity_hash = new.run_identity_hash
+      and r.completed_at is null and r.tenant_id is null and r.workspace_id = new.workspace_id and new.tenant_id is null;
     if new.type = 'torture.follow' then
       insert into torture.claims values (new.id, clock_timestamp());
     end if;

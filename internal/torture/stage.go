@@ -7,29 +7,22 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
+	"strings"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"oprun.example/internal/devstack"
-	"oprun.example/migrations"
-	"oprun.example/pkg/dedupe"
-	"oprun.example/pkg/events"
-	"oprun.example/pkg/oprun"
 )
 
 //go:embed schema.sql
 var schema string
 
-// stage is what the torture plays on: both servers, the scopes, and the clients' history.
+// stage is what the torture plays on: both servers, two worlds, and the clients' history.
 type stage struct {
 	postgres *devstack.Postgres
 	broker   *broker
-	pool     *pgxpool.Pool
-	ledger   *oprun.Ledger
 	js       jetstream.JetStream
-	scopes   map[dedupe.ScopeKind][]dedupe.Scope
+	worlds   [2]*world
 	kinds    []kind
 	history  *history
 	env      []string
@@ -38,10 +31,7 @@ type stage struct {
 	closers []func() error
 }
 
-// database is where the ledger is.
-const database = "oprun"
-
-// setStage starts the servers and makes them ready: schema, streams, two tenants and a workspace.
+// setStage starts the servers and makes them ready: two ledgers and their streams.
 func setStage(ctx context.Context, config Config, dir string) (s *stage, err error) {
 	s = &stage{kinds: kinds()}
 	defer func() {
@@ -63,11 +53,7 @@ func setStage(ctx context.Context, config Config, dir string) (s *stage, err err
 	if err := s.startServers(ctx, config, dir); err != nil {
 		return s, err
 	}
-	if err := s.connect(ctx); err != nil {
-		return s, err
-	}
-	s.env = []string{"DATABASE_URL=" + s.postgres.URL(database), "NATS_URL=" + s.broker.url(), "NATS_CREDS="}
-	return s, s.seed(ctx)
+	return s, s.makeWorlds(ctx)
 }
 
 func (s *stage) startServers(ctx context.Context, config Config, dir string) (err error) {
@@ -83,33 +69,11 @@ func (s *stage) startServers(ctx context.Context, config Config, dir string) (er
 		return err
 	}
 	s.closers = append(s.closers, s.postgres.Close)
-	return s.postgres.CreateDatabase(ctx, database)
+	return nil
 }
 
-func (s *stage) connect(ctx context.Context) error {
-	config, err := pgxpool.ParseConfig(s.postgres.URL(database))
-	if err != nil {
-		return err
-	}
-	config.MaxConns = 32
-	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
-		return err
-	}
-	s.closers = append(s.closers, func() error { s.pool.Close(); return nil })
-	err = s.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
-		if _, err := migrations.Up(ctx, c.Conn()); err != nil {
-			return err
-		}
-		_, err := c.Exec(ctx, schema)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if s.ledger, err = oprun.Open(ctx, s.pool); err != nil {
-		return err
-	}
-	s.closers = append(s.closers, func() error { s.ledger.Close(); return nil })
+// makeWorlds makes both ledgers and both streams.
+func (s *stage) makeWorlds(ctx context.Context) error {
 	conn, err := connect(s.broker.url())
 	if err != nil {
 		return err
@@ -118,31 +82,18 @@ func (s *stage) connect(ctx context.Context) error {
 	if s.js, err = jetstream.New(conn); err != nil {
 		return err
 	}
-	for _, topology := range topologies() {
-		if err := s.apply(ctx, topology); err != nil {
+	s.env = []string{"NATS_URL=" + s.broker.url()}
+	for i, topology := range topologies() {
+		database := strings.ToLower(topology.Stream)
+		if err := s.postgres.CreateDatabase(ctx, database); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-func (s *stage) apply(ctx context.Context, topology events.Topology) error {
-	_, err := topology.Apply(ctx, s.js, false)
-	return err
-}
-
-func (s *stage) seed(ctx context.Context) error {
-	workspace, _, err := s.ledger.AddWorkspace(ctx, "torture")
-	if err != nil {
-		return err
-	}
-	s.scopes = map[dedupe.ScopeKind][]dedupe.Scope{dedupe.WorkspaceScope: {dedupe.Workspace(workspace.ID)}}
-	for _, label := range []string{"one", "two"} {
-		tenant, _, err := s.ledger.AddTenant(ctx, workspace.ID, label)
-		if err != nil {
+		url := s.postgres.URL(database)
+		if s.worlds[i], err = makeWorld(ctx, topology, url, s.js); err != nil {
 			return err
 		}
-		s.scopes[dedupe.TenantScope] = append(s.scopes[dedupe.TenantScope], dedupe.Tenant(tenant.ExternalID))
+		s.closers = append(s.closers, func() error { s.worlds[i].close(); return nil })
+		s.env = append(s.env, databaseEnv(topology)+"="+url)
 	}
 	return nil
 }
@@ -155,25 +106,4 @@ func (s *stage) close() error {
 	}
 	s.closers = nil
 	return errors.Join(errs...)
-}
-
-// pending counts what the streams' consumers have yet to deliver or to hear of.
-func (s *stage) pending(ctx context.Context) (n uint64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	for _, topology := range topologies() {
-		consumer, err := s.js.Consumer(ctx, topology.Stream, topology.Consumer)
-		if err != nil {
-			return 0, err
-		}
-		info := consumer.CachedInfo()
-		n += info.NumPending + uint64(info.NumAckPending)
-	}
-	return n, nil
-}
-
-func (s *stage) progress(ctx context.Context) (ended, active int, err error) {
-	err = s.pool.QueryRow(ctx, `select count(*) filter (where completed_at is not null), count(*) filter (where completed_at is null)
-from oprun.operation_runs`).Scan(&ended, &active)
-	return ended, active, err
 }

@@ -22,7 +22,11 @@ type Config struct {
 	Progress func(string)               // a line that replaces the one before; nil: none
 	Self     func(part string) []string // the command line that runs a part in a process of its own
 
-	inspect func(context.Context, *stage, *audit) // looks on after the audit, in tests of it
+	// In tests of it.
+	env      []string                              // of the consumers, beside our own
+	faults   []fault                               // instead of all
+	patience time.Duration                         // how long the drain may go without any progress; default a minute
+	inspect  func(context.Context, *stage, *audit) // looks on after the audit
 }
 
 func (c Config) withDefaults() Config {
@@ -31,6 +35,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Consumers <= 0 {
 		c.Consumers = 3
+	}
+	if c.patience <= 0 {
+		c.patience = time.Minute
+	}
+	if len(c.faults) == 0 {
+		c.faults = faults
 	}
 	if c.Progress == nil {
 		c.Progress = func(string) {}
@@ -80,6 +90,7 @@ func workDir(dir string) (string, error) {
 // play is the torture itself.
 func (s *stage) play(ctx context.Context, config Config) error {
 	consumers := &consumers{line: config.Self(WorkerPart), env: s.env, log: s.log}
+	consumers.env = append(consumers.env, config.env...)
 	defer consumers.stop()
 	for range config.Consumers {
 		if err := consumers.start(ctx); err != nil {

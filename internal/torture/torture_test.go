@@ -82,7 +82,7 @@ type tamperer struct {
 
 func (t tamperer) exec(statement string, args ...any) {
 	t.Helper()
-	if _, err := t.s.pool.Exec(t.ctx, statement, args...); err != nil {
+	if _, err := t.s.worlds[0].pool.Exec(t.ctx, statement, args...); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -186,16 +186,27 @@ func (t tamperer) rows(run uuid.UUID) {
 	t.unseen("update oprun.operation_runs set status = 'queued', outcome = 'pending', completed_at = null, due_at = now() where id = $1", run)
 	t.violated("I4", "has not ended", nil)
 	restore()
-	t.unseen("insert into oprun.operation_runs select (jsonb_populate_record(k, jsonb_build_object('id', gen_random_uuid()))).* from kept k")
+	stranger := uuid.New()
+	t.unseen("insert into oprun.operation_runs select (jsonb_populate_record(k, jsonb_build_object('id', $1::uuid))).* from kept k", stranger)
 	t.violated("I5", "nobody asked for it", nil)
-	t.unseen("delete from oprun.operation_runs r using kept k where r.run_identity_hash = k.run_identity_hash and r.id <> k.id")
+	t.unseen("delete from oprun.operation_runs where id = $1", stranger)
 	t.violated("", "", nil)
+}
+
+// first tells whether a request went to the first world, which is the one that is tampered with.
+func (t tamperer) first(r *request) (yes bool) {
+	t.Helper()
+	err := t.s.worlds[0].pool.QueryRow(t.ctx, "select exists (select from torture.business where request = $1)", r.Request).Scan(&yes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return yes
 }
 
 func (t tamperer) clients(run uuid.UUID, own *request) {
 	t.Helper()
 	for number, r := range t.was.requests {
-		if r.Way != byLedger || r.Event != ok {
+		if r.Way != byLedger || r.Event != ok || !t.first(r) {
 			continue
 		}
 		t.exec("create table kept_business as select * from torture.business where request = $1", number)

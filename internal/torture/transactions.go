@@ -14,15 +14,15 @@ import (
 )
 
 // dispatch asks for a run in the caller's transaction.
-func (s *stage) dispatch(ctx context.Context, tx pgx.Tx, a ask) (runID uuid.UUID, created bool, err error) {
+func (a ask) dispatch(ctx context.Context, tx pgx.Tx) (runID uuid.UUID, created bool, err error) {
 	identity, err := a.identity()
 	if err != nil {
 		return uuid.Nil, false, err
 	}
 	request := oprun.Request{Identity: identity, Input: a.body(), InitiatorName: "torture", MaxAttempts: a.kind.job.Retry.MaxAttempts}
-	ensure := s.ledger.On(tx).EnsureRunWithIdentity
+	ensure := a.world.ledger.On(tx).EnsureRunWithIdentity
 	if a.scope.Kind == dedupe.WorkspaceScope {
-		ensure = s.ledger.On(tx).EnsureWorkspaceRunWithIdentity
+		ensure = a.world.ledger.On(tx).EnsureWorkspaceRunWithIdentity
 	}
 	run, created, err := ensure(ctx, request)
 	return run.ID, created, err
@@ -44,9 +44,9 @@ func (s *stage) transact(ctx context.Context, a ask, hold time.Duration, abort b
 	defer cancel()
 	s.history.note(a.invoked())
 	answer := entry{Request: a.number, Event: ok}
-	tx, err := s.pool.Begin(ctx)
+	tx, err := a.world.pool.Begin(ctx)
 	if err == nil {
-		answer.RunID, answer.Joined, err = s.inside(ctx, tx, a)
+		answer.RunID, answer.Joined, err = a.inside(ctx, tx)
 		if err == nil && hold > 0 {
 			wait(ctx, hold)
 		}
@@ -54,7 +54,7 @@ func (s *stage) transact(ctx context.Context, a ask, hold time.Duration, abort b
 			err = errAbort
 		}
 		if err == nil {
-			err = s.end(ctx, tx, &answer)
+			err = answer.commit(ctx, tx)
 		} else {
 			answer.Event = refused
 			_ = tx.Rollback(context.WithoutCancel(ctx))
@@ -69,8 +69,8 @@ func (s *stage) transact(ctx context.Context, a ask, hold time.Duration, abort b
 }
 
 // inside does the caller's work: its own row, and the run.
-func (s *stage) inside(ctx context.Context, tx pgx.Tx, a ask) (runID uuid.UUID, joined bool, err error) {
-	runID, created, err := s.dispatch(ctx, tx, a)
+func (a ask) inside(ctx context.Context, tx pgx.Tx) (runID uuid.UUID, joined bool, err error) {
+	runID, created, err := a.dispatch(ctx, tx)
 	if err != nil {
 		return uuid.Nil, false, err
 	}
@@ -78,15 +78,16 @@ func (s *stage) inside(ctx context.Context, tx pgx.Tx, a ask) (runID uuid.UUID, 
 	return runID, !created, err
 }
 
-func (s *stage) end(ctx context.Context, tx pgx.Tx, answer *entry) error {
+// commit commits, and notes what is certain about it.
+func (e *entry) commit(ctx context.Context, tx pgx.Tx) error {
 	err := tx.Commit(ctx)
 	var told *pgconn.PgError
 	switch {
 	case err == nil:
 	case errors.As(err, &told) && told.Code != adminShutdown, errors.Is(err, pgx.ErrTxCommitRollback):
-		answer.Event = refused
+		e.Event = refused
 	default:
-		answer.Event = unknown
+		e.Event = unknown
 	}
 	return err
 }

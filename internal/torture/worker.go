@@ -20,43 +20,23 @@ import (
 	"oprun.example/pkg/oprun"
 )
 
-// topologies are the two streams. Clients publish to the first. The second carries what the ledger publishes for
-// itself, and may lose everything at any time.
-func topologies() [2]events.Topology {
-	messages := events.DefaultTopology()
-	messages.AckWait, messages.Duplicates = ackWait, duplicates
-	ledger := messages
-	ledger.Stream, ledger.Subjects.Prefix = "LEDGER", "ledger"
-	return [2]events.Topology{messages, ledger}
-}
-
 // Worker is a consumer process of the torture: it works on both streams until the context ends, and tells its counters
 // on out as it goes.
 func Worker(ctx context.Context, out io.Writer, log *slog.Logger) error {
 	ctx = withParent(ctx)
-	config, err := pgxpool.ParseConfig(os.Getenv("DATABASE_URL"))
-	if err != nil {
-		return err
-	}
-	config.MaxConns = 8
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	ledger, err := oprun.Open(ctx, pool)
-	if err != nil {
-		return err
-	}
-	defer ledger.Close()
 	conn, err := connect(os.Getenv("NATS_URL"))
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	registries := []prometheus.Gatherer{}
+	var registries prometheus.Gatherers
 	var workers []*jobs.Worker
 	for _, topology := range topologies() {
+		ledger, closeLedger, err := openLedger(ctx, os.Getenv(databaseEnv(topology)))
+		if err != nil {
+			return err
+		}
+		defer closeLedger()
 		registry := prometheus.NewRegistry()
 		worker, err := newWorker(conn, ledger, topology, registry, log)
 		if err != nil {
@@ -67,6 +47,24 @@ func Worker(ctx context.Context, out io.Writer, log *slog.Logger) error {
 	stopTelling := tell(registries, json.NewEncoder(out))
 	defer stopTelling()
 	return runAll(ctx, workers)
+}
+
+func openLedger(ctx context.Context, url string) (*oprun.Ledger, func(), error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, nil, err
+	}
+	config.MaxConns = 8
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, nil, err
+	}
+	ledger, err := oprun.Open(ctx, pool)
+	if err != nil {
+		pool.Close()
+		return nil, nil, err
+	}
+	return ledger, func() { ledger.Close(); pool.Close() }, nil
 }
 
 // connect returns a connection that never gives up.
