@@ -28,6 +28,7 @@ func stories() map[string]func(*testing.T) {
 	all := map[string]func(*testing.T){}
 	for _, part := range []map[string]func(*testing.T){
 		pointStories(), sweepStories(), streamStories(), brokerStories(), postgresStories(), callerStories(), replayStories(),
+		cancelStories(), promotionStories(),
 	} {
 		maps.Copy(all, part)
 	}

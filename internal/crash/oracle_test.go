@@ -68,7 +68,13 @@ func (s *scene) breaches() []string {
 		from unnest($1::uuid[]) job(id)
 		left join oprun.operation_run_deliveries d using (id)
 		left join oprun.operation_runs r on r.id = coalesce(d.run_id, job.id)
-		where r.outcome is distinct from 'succeeded'
+		where r.outcome is distinct from 'succeeded' and not coalesce(r.outcome = 'cancelled' and r.id = any($3), false)
+		union all
+		select 'I6: job ' || job.id || ' was asked for after the claim that stands for it'
+		from unnest($1::uuid[], $2::timestamptz[]) job(id, at)
+		join oprun.operation_run_deliveries d using (id)
+		join oprun.operation_runs r on r.id = d.run_id
+		where r.type = 'crash.follow' and r.attempt = 1 and r.started_at < job.at
 		union all
 		select 'I2: ' || case when n.effects > 1 then 'doubled' else 'lost' end || ': run ' || r.id || ' is ' || r.outcome || ' with ' || n.effects || ' effects'
 		from oprun.operation_runs r, lateral (select count(*) as effects from effects e where e.run_id = r.id) n
@@ -81,6 +87,6 @@ func (s *scene) breaches() []string {
 		from oprun.operation_runs r where r.origin_seq is not null
 		group by r.origin_stream, r.origin_seq, r.origin_time having count(*) > 1
 		union all
-		select what from breaches`, s.accepted))(s.t)
+		select what from breaches`, s.accepted, s.asked, s.cancelled))(s.t)
 	return must(pgx.CollectRows(rows, pgx.RowTo[string]))(s.t)
 }

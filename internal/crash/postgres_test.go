@@ -105,7 +105,7 @@ func callerHolds(t *testing.T, end func(pgx.Tx) (made bool)) {
 	s.publish(args{Key: "neighbour"})
 	s.eventually("the running job and the neighbour to end", func() bool { return s.count("select count(*) from effects") == 2 })
 	if end(tx) {
-		s.accepted = append(s.accepted, run.ID)
+		s.accept(run.ID, time.Now())
 	}
 	s.end()
 }

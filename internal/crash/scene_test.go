@@ -35,6 +35,8 @@ type scene struct {
 	topology  events.Topology
 	tenant    uuid.UUID
 	accepted  []uuid.UUID      // the runs of the jobs that were accepted, in the order of their acceptance
+	asked     []time.Time      // when each was asked for; the database has the same clock
+	cancelled []uuid.UUID      // runs that may also end as cancelled
 	workers   []*process       // those that are to end well, unless they are killed
 	off       failpoint.Switch // the rule that the workers do without; empty: none
 }
@@ -100,31 +102,42 @@ func (s *scene) load() {
 // publish has a job accepted by the stream.
 func (s *scene) publish(job args) uuid.UUID {
 	s.t.Helper()
+	return s.publishAs(jobType, job)
+}
+
+func (s *scene) publishAs(jobType string, job args) uuid.UUID {
+	s.t.Helper()
 	request := events.Request{
-		Identity: s.identity(job), Input: must(json.Marshal(job))(s.t), MsgID: uuid.NewString(), RequestID: uuid.NewString(),
+		Identity: s.identity(jobType, job), Input: must(json.Marshal(job))(s.t), MsgID: uuid.NewString(), RequestID: uuid.NewString(),
 	}
+	asked := time.Now()
 	ack := must(s.publisher.Publish(s.t.Context(), request))(s.t)
 	run := dedupe.ByRequest(ack.RequestID, time.Time{}).RunID(request.Identity.Scope, jobType)
-	s.accepted = append(s.accepted, run)
+	s.accept(run, asked)
 	return run
 }
 
 // dispatch has a job accepted by the ledger.
 func (s *scene) dispatch(key string) uuid.UUID {
 	s.t.Helper()
+	asked := time.Now()
 	run, _, err := s.ledger.EnsureRunWithIdentity(s.t.Context(), s.request(key))
 	check(s.t, err)
-	s.accepted = append(s.accepted, run.ID)
+	s.accept(run.ID, asked)
 	return run.ID
+}
+
+func (s *scene) accept(run uuid.UUID, asked time.Time) {
+	s.accepted, s.asked = append(s.accepted, run), append(s.asked, asked)
 }
 
 func (s *scene) request(key string) oprun.Request {
 	s.t.Helper()
 	job := args{Key: key}
-	return oprun.Request{Identity: s.identity(job), Input: must(json.Marshal(job))(s.t), MaxAttempts: 20}
+	return oprun.Request{Identity: s.identity(jobType, job), Input: must(json.Marshal(job))(s.t), MaxAttempts: 20}
 }
 
-func (s *scene) identity(job args) dedupe.Identity {
+func (s *scene) identity(jobType string, job args) dedupe.Identity {
 	s.t.Helper()
 	declared := s.declared.Jobs[jobType]
 	input := must(json.Marshal(job))(s.t)

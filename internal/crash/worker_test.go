@@ -29,7 +29,11 @@ const (
 	shortAckWait = 2 * time.Second
 )
 
-const jobType = "crash.write"
+// The job types. Both do the same; a request for one whose owner is running is served by that, for the other it waits.
+const (
+	jobType    = "crash.write"
+	followType = "crash.follow"
+)
 
 // leaseOf in the environment is another lease than the shortest.
 const leaseOf = "OPRUN_CRASH_TEST_LEASE"
@@ -40,12 +44,15 @@ type args struct {
 	Fails bool   `json:"fails"` // its first attempt does
 }
 
-// declare is the catalogue of the worker processes: one type, with attempts to spare for the faults.
+// declare is the catalogue of the worker processes, with attempts to spare for the faults.
 func declare(lease time.Duration) (*catalog.Catalog, error) {
-	return catalog.New(catalog.Catalog{Jobs: map[string]catalog.Job{jobType: {
+	job := catalog.Job{
 		ScopeKind: dedupe.TenantScope, Identity: []string{"key"}, Timeout: time.Minute, Lease: lease,
 		Retry: catalog.Retry{MaxAttempts: 20, Initial: 10 * time.Millisecond, Max: 50 * time.Millisecond},
-	}}}, nil)
+	}
+	follows := job
+	follows.OnDuplicate = catalog.FollowUp
+	return catalog.New(catalog.Catalog{Jobs: map[string]catalog.Job{jobType: job, followType: follows}}, nil)
 }
 
 // write is the handler. It does not look at its context: what keeps a late one from doing harm is the ledger alone.
@@ -103,6 +110,7 @@ func work(ctx context.Context, js jetstream.JetStream, pool *pgxpool.Pool, decla
 	defer ledger.Close()
 	mux := &jobs.Mux{}
 	jobs.Handle(mux, jobType, write)
+	jobs.Handle(mux, followType, write)
 	worker, err := jobs.NewWorker(js, ledger, declared, mux, jobs.Config{Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if err != nil {
 		return err

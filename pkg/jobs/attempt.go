@@ -68,6 +68,7 @@ func (w *Worker) start(d *delivery, answer oprun.Answer, sent time.Time) {
 	}
 	a := &attempt{delivery: d, number: answer.Attempt, hold: oprun.Hold{
 		RunID: answer.RunID, Token: d.ask.Token, Attempt: answer.Attempt, Lease: d.ask.Lease,
+		Follows: d.ask.Follows,
 	}}
 	a.work = &Work{
 		RunID: answer.RunID, Type: d.job.Type, Scope: d.job.Scope, Attempt: answer.Attempt, MaxAttempts: answer.MaxAttempts,

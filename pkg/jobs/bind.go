@@ -36,7 +36,18 @@ func (w *Worker) bind(ctx context.Context) error {
 		shortest = min(shortest, spec.job.Lease)
 	}
 	w.beat = shortest / 3
-	return nil
+	return w.declare(ctx)
+}
+
+// declare tells the ledger what the catalogue says of this worker's types, for its reports.
+func (w *Worker) declare(ctx context.Context) error {
+	types := make([]oprun.JobType, 0, len(w.specs))
+	for name, spec := range w.specs {
+		types = append(types, oprun.JobType{
+			Type: name, Label: spec.job.Label, StaleQueued: spec.job.StaleAfter.Queued, StaleRunning: spec.job.StaleAfter.Running,
+		})
+	}
+	return w.ledger.DeclareTypes(ctx, types)
 }
 
 // runsAll tells whether a worker that runs some types is bound to a consumer for these: from any other it would bury

@@ -12,23 +12,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"oprun.example/pkg/catalog"
-	"oprun.example/pkg/dedupe"
 	"oprun.example/pkg/events"
 )
 
 // A worker refuses at once, and by name, what it cannot do as promised.
 func TestNewWorkerRefuses(t *testing.T) {
 	t.Parallel()
-	job := func(change func(*catalog.Job)) catalog.Job {
-		job := testJob("key")
-		change(&job)
-		return job
-	}
 	for name, test := range map[string]struct {
-		jobs      map[string]catalog.Job
-		schedules map[string]catalog.Schedule
-		types     []string
-		want      []string // in the error
+		jobs  map[string]catalog.Job
+		types []string
+		want  []string // in the error
 	}{
 		"types without handlers": {
 			jobs: map[string]catalog.Job{testType: testJob("key"), "test.b": testJob("key"), "test.a": testJob("key")},
@@ -39,20 +32,10 @@ func TestNewWorkerRefuses(t *testing.T) {
 			want: []string{"test.unheard_of"},
 		},
 		"an empty catalogue": {want: []string{"the catalogue is empty"}},
-		"policies that it does not run": {
-			jobs: map[string]catalog.Job{
-				"test.a": job(func(j *catalog.Job) { j.OnDuplicate = catalog.FollowUp }),
-				"test.b": job(func(j *catalog.Job) { j.IdentityMode = dedupe.OnceMode }),
-				"test.c": job(func(j *catalog.Job) { j.Cooldown = time.Minute }),
-				testType: testJob("key"),
-			},
-			schedules: map[string]catalog.Schedule{"test.nightly": {Type: testType, Cron: "0 3 * * *", Input: []byte(`{"key":"a"}`)}},
-			want:      []string{"test.a", "follow_up", "test.b", "once", "test.c", "cooldown", "test.nightly"},
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			declared := must(catalog.New(catalog.Catalog{Jobs: test.jobs, Schedules: test.schedules}, nil))(t)
+			declared := must(catalog.New(catalog.Catalog{Jobs: test.jobs}, nil))(t)
 			registry := prometheus.NewRegistry()
 			_, err := NewWorker(nil, nil, declared, writing(), Config{Types: test.types, Registry: registry})
 			if err == nil {

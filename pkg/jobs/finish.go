@@ -165,7 +165,7 @@ func (a *attempt) requeue() oprun.Requeue {
 	r := a.work.result(a.end)
 	return oprun.Requeue{
 		Hold: a.hold, Delay: a.end.delay, GiveBack: a.end.giveBack, Input: a.work.Input,
-		Ended: a.end.ended, Error: a.end.text, Failures: r.Failures,
+		Ended: a.end.ended, Error: a.end.text, Failures: r.Failures, Cause: a.end.cause,
 	}
 }
 

@@ -174,6 +174,7 @@ func (w *Work) result(c conclusion) oprun.Result {
 	}
 	r := oprun.Result{
 		Hold: w.attempt.hold, Outcome: c.outcome, Failures: oprun.NormalizeFailures(failures), Ended: c.ended, Error: c.text,
+		Cause: c.cause, Cooldown: w.attempt.spec.job.Cooldown,
 	}
 	if c.outcome != oprun.Succeeded && c.outcome != oprun.PartiallySucceeded {
 		r.Input = w.Input

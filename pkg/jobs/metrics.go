@@ -17,6 +17,7 @@ const unknownType = "unknown"
 const (
 	sweepRequeued = "requeued"
 	sweepExtended = "extended"
+	sweepPromoted = "promoted"
 	sweepEnded    = "ended"
 )
 
@@ -31,6 +32,7 @@ const (
 type metrics struct {
 	types         map[string]*typeMetrics
 	deadLetters   map[dedupe.Reason]prometheus.Counter
+	reconciled    map[oprun.EndReason]prometheus.Counter
 	batchSize     *prometheus.HistogramVec
 	queryDuration *prometheus.HistogramVec
 	sweeps        *prometheus.CounterVec
@@ -53,10 +55,10 @@ type typeMetrics struct {
 
 // families are the labelled metrics before they are split by type.
 type families struct {
-	deliveries, runs, attempts, retries, published, deadLetters *prometheus.CounterVec
-	durations, queueWait                                        *prometheus.HistogramVec
-	running                                                     *prometheus.GaugeVec
-	droppedCounts                                               prometheus.Counter
+	deliveries, runs, attempts, retries, published, deadLetters, reconciled *prometheus.CounterVec
+	durations, queueWait                                                    *prometheus.HistogramVec
+	running                                                                 *prometheus.GaugeVec
+	droppedCounts                                                           prometheus.Counter
 }
 
 // seconds are buckets from a millisecond to an hour.
@@ -70,6 +72,7 @@ func newMetrics(registry prometheus.Registerer, types []string, free *slots) (*m
 		retries:       counters("retries_total", "Runs queued again after a failed attempt.", "job_type"),
 		published:     counters("published_messages_total", "Messages published by the relay, by result.", "job_type", "result"),
 		deadLetters:   counters("dead_letters_total", "Messages rejected for good, by reason.", "reason"),
+		reconciled:    counters("reconciled_runs_total", "Runs ended without a result of an attempt, by reason.", "reason"),
 		durations:     histograms("run_duration_seconds", "Time from handler start to the run's end, by outcome.", seconds, "job_type", "outcome"),
 		queueWait:     histograms("queue_wait_seconds", "Time from a job's acceptance to its handler's start.", seconds, "job_type"),
 		running:       gauges("running_attempts", "Handlers running now.", "job_type"),
@@ -78,6 +81,7 @@ func newMetrics(registry prometheus.Registerer, types []string, free *slots) (*m
 	m := &metrics{
 		types:         make(map[string]*typeMetrics, len(types)+1),
 		deadLetters:   make(map[dedupe.Reason]prometheus.Counter),
+		reconciled:    make(map[oprun.EndReason]prometheus.Counter),
 		batchSize:     histograms("ledger_batch_size", "Rows a ledger statement was asked for.", prometheus.ExponentialBuckets(1, 2, 11), "op"),
 		queryDuration: histograms("ledger_query_duration_seconds", "Time a ledger statement took, tries included.", seconds, "op"),
 		sweeps:        counters("sweeper_actions_total", "Running runs looked at by the sweeper, by action.", "action"),
@@ -90,12 +94,15 @@ func newMetrics(registry prometheus.Registerer, types []string, free *slots) (*m
 	for _, reason := range dedupe.Reasons() {
 		m.deadLetters[reason] = f.deadLetters.WithLabelValues(reason.String())
 	}
-	for _, action := range []string{sweepRequeued, sweepExtended, sweepEnded} {
+	for _, reason := range oprun.EndReasons() {
+		m.reconciled[reason] = f.reconciled.WithLabelValues(string(reason))
+	}
+	for _, action := range []string{sweepRequeued, sweepExtended, sweepPromoted, sweepEnded} {
 		m.sweeps.WithLabelValues(action)
 	}
 	slotsAvailable := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "oprun", Name: "slots_available", Help: "Messages that could be taken in hand now."},
 		func() float64 { return float64(free.available()) })
-	return m, register(registry, f.deliveries, f.runs, f.attempts, f.retries, f.published, f.deadLetters, f.durations, f.queueWait,
+	return m, register(registry, f.deliveries, f.runs, f.attempts, f.retries, f.published, f.deadLetters, f.reconciled, f.durations, f.queueWait,
 		f.running, f.droppedCounts, m.batchSize, m.queryDuration, m.sweeps, m.relayed, m.swept, slotsAvailable)
 }
 

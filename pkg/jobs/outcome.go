@@ -85,6 +85,7 @@ type conclusion struct {
 	giveBack bool
 	failure  oprun.Failure // added to those that the handler recorded; no code: none
 	text     string        // the error's own words, for the attempt
+	cause    oprun.Cause   // who stopped an attempt that ended as cancelled
 }
 
 // conclude reads a handler's error and the cause of its context. A handler that returns nil has succeeded, whatever
@@ -99,13 +100,15 @@ func (a *attempt) conclude(err, cause error) conclusion {
 	}
 	switch {
 	case errors.Is(cause, ErrShutdown):
-		return conclusion{outcome: oprun.Pending, ended: oprun.AttemptCancelled, giveBack: true, text: err.Error()}
+		return conclusion{outcome: oprun.Pending, ended: oprun.AttemptCancelled, cause: oprun.ByDrain, giveBack: true, text: err.Error()}
 	case errors.Is(cause, ErrCancelRequested):
-		return conclusion{outcome: oprun.Cancelled, ended: oprun.AttemptCancelled, text: err.Error()}
+		return conclusion{outcome: oprun.Cancelled, ended: oprun.AttemptCancelled, cause: oprun.ByOperator, text: err.Error()}
 	case errors.Is(cause, ErrTimedOut):
 		return a.retry(oprun.AttemptTimedOut, "handler.timed_out", "the job's time was up", err)
 	case errors.Is(cause, ErrLeaseLost):
-		return a.retry(oprun.AttemptFailed, "run.lease_lost", "the worker could not prolong its lease", err)
+		c := a.retry(oprun.AttemptCancelled, "run.lease_lost", "the worker could not prolong its lease", err)
+		c.cause = oprun.ByLeaseLost
+		return c
 	default:
 		var panicked *panicError
 		if errors.As(err, &panicked) {
@@ -124,7 +127,7 @@ func (a *attempt) steered(e *verdictError) conclusion {
 	case block:
 		c.outcome = oprun.Blocked
 	case cancelRun:
-		c.outcome, c.ended = oprun.Cancelled, oprun.AttemptCancelled
+		c.outcome, c.ended, c.cause = oprun.Cancelled, oprun.AttemptCancelled, oprun.ByHandler
 		return c
 	case tryAgain:
 		c.outcome, c.delay = oprun.Pending, e.after

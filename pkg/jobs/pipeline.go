@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"oprun.example/internal/failpoint"
+	"oprun.example/pkg/catalog"
 	"oprun.example/pkg/dedupe"
 	"oprun.example/pkg/events"
 	"oprun.example/pkg/oprun"
@@ -154,7 +155,9 @@ func (w *Worker) question(d *delivery, token uuid.UUID) error {
 	d.ask = oprun.Delivery{
 		RunID: d.job.RunID, Named: true, Token: token, Lease: d.spec.job.Lease, MaxAttempts: d.spec.job.Retry.MaxAttempts,
 		Seq: d.message.Seq, StoredAt: d.message.StoredAt, Initiator: d.job.Initiator,
-		Identity: dedupe.Identity{Scope: d.job.Scope, Type: d.job.Type},
+		Identity: dedupe.Identity{Scope: d.job.Scope, Type: d.job.Type}, Input: d.job.Input,
+		Once: d.spec.job.IdentityMode == dedupe.OnceMode, Cools: d.spec.job.Cooldown > 0,
+		Follows: d.spec.job.OnDuplicate == catalog.FollowUp,
 	}
 	if d.job.RunID != uuid.Nil {
 		return nil // the row decides: its identity stands
@@ -209,7 +212,7 @@ func (w *Worker) follow(d *delivery, answer oprun.Answer, sent time.Time) *refus
 		w.start(d, answer, sent)
 		return nil
 	case dedupe.Rejected:
-		return &refusal{d, dedupe.ScopeUnknown, "the ledger has no " + d.job.Scope.String()}
+		return &refusal{d, answer.Reason, rejection(answer.Reason, d)}
 	case dedupe.UnknownRun:
 		if time.Since(d.message.StoredAt) > unknownRunFor {
 			return &refusal{d, dedupe.RunUnknown, "the ledger has no such run in this scope"}
@@ -230,9 +233,22 @@ func (w *Worker) follow(d *delivery, answer oprun.Answer, sent time.Time) *refus
 	return nil
 }
 
+// rejection says why the ledger takes a delivery for one that can never run.
+func rejection(reason dedupe.Reason, d *delivery) string {
+	if reason == dedupe.OlderThanRetention {
+		return "the ledger may have forgotten this request: it keeps none that is so old"
+	}
+	return "the ledger has no " + d.job.Scope.String()
+}
+
 // unknownRunDelay grows from one second to five minutes with the number of deliveries.
 func unknownRunDelay(delivered uint64) time.Duration {
 	return min(time.Second<<min(max(delivered, 1)-1, 9), 5*time.Minute)
+}
+
+// judged tells the reasons that the ledger finds: they were counted by their verdict.
+func judged(reason dedupe.Reason) bool {
+	return reason == dedupe.ScopeUnknown || reason == dedupe.RunUnknown || reason == dedupe.OlderThanRetention
 }
 
 // bury writes dead letters, and only then takes their messages from the stream's consumer. Without a ledger the
@@ -253,7 +269,7 @@ func (w *Worker) bury(refused []refusal) {
 		if err == nil {
 			r.term()
 			w.metrics.deadLetters[r.reason].Inc()
-			if r.reason != dedupe.ScopeUnknown && r.reason != dedupe.RunUnknown { // these were counted by their verdict
+			if !judged(r.reason) {
 				r.spec.metrics.deliveries[dedupe.Rejected].Inc()
 			}
 			w.log.Warn("message rejected", "reason", r.reason.String(), "detail", r.detail, "stream", r.message.Stream, "seq", r.message.Seq)

@@ -68,13 +68,11 @@ func (r *relay) send(ctx context.Context, due []oprun.DueRun) error {
 	due, err := r.withoutWaiting(ctx, due)
 	errs := []error{err}
 	var flights []flight
-	var hopeless []oprun.Publication
 	for _, run := range due {
 		pending, err := r.launch(ctx, run)
 		switch {
 		case isRefusal(err):
-			errs = append(errs, fmt.Errorf("run %s: %w", run.ID, err))
-			hopeless = append(hopeless, oprun.Publication{RunID: run.ID, DispatchNo: run.DispatchNo})
+			errs = append(errs, fmt.Errorf("run %s: %w", run.ID, err), r.end(ctx, run, oprun.DispatchFailed))
 		case err != nil:
 			errs = append(errs, err)
 		case pending != nil:
@@ -83,9 +81,6 @@ func (r *relay) send(ctx context.Context, due []oprun.DueRun) error {
 		if errors.Is(err, context.DeadlineExceeded) { // the broker is away, for the others as well
 			break
 		}
-	}
-	if len(hopeless) > 0 {
-		errs = append(errs, r.ledger.Postpone(ctx, hopeless, 2*r.ackWait))
 	}
 	return errors.Join(append(errs, r.land(ctx, flights))...)
 }
@@ -211,12 +206,21 @@ func (r *relay) recover(ctx context.Context, run oprun.DueRun) ([]byte, error) {
 	if err != nil && !errors.Is(err, events.ErrNoMessage) {
 		return nil, err // a time-out is never "lost"
 	}
-	ended, err := r.ledger.Lose(ctx, run.ID, run.DispatchNo)
+	return nil, r.end(ctx, run, oprun.MessageLost)
+}
+
+// end ends a run that can never be published, unless it has moved on meanwhile.
+func (r *relay) end(ctx context.Context, run oprun.DueRun, reason oprun.EndReason) error {
+	ended, err := r.ledger.End(ctx, oprun.Ending{
+		RunID: run.ID, Reason: reason, DispatchNo: &run.DispatchNo, WithoutInput: reason == oprun.MessageLost,
+		Note: map[string]any{"by": "relay"},
+	})
 	for _, e := range ended {
+		r.metrics.reconciled[reason].Inc()
 		r.metrics.ofType(e.Type).runs[e.Outcome].Inc()
-		r.log.Error("run lost its message", "run_id", e.RunID.String(), "job_type", e.Type)
+		r.log.Error("run ended by the relay", "run_id", e.RunID.String(), "job_type", e.Type, "reason", string(reason))
 	}
-	return nil, err
+	return err
 }
 
 // origin decodes a message that stands where a run came from, and tells whether it is the run's own: a stream that

@@ -27,6 +27,7 @@ func (w *Worker) sweep(ctx context.Context) (more bool) {
 	w.metrics.swept.SetToCurrentTime()
 	w.metrics.sweeps.WithLabelValues(sweepRequeued).Add(float64(swept.Requeued))
 	w.metrics.sweeps.WithLabelValues(sweepExtended).Add(float64(swept.Extended))
+	w.metrics.sweeps.WithLabelValues(sweepPromoted).Add(float64(swept.Promoted))
 	w.metrics.sweeps.WithLabelValues(sweepEnded).Add(float64(len(swept.Ended)))
 	for _, e := range swept.Ended {
 		w.metrics.ofType(e.Type).runs[e.Outcome].Inc()

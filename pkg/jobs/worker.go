@@ -77,9 +77,6 @@ func NewWorker(js jetstream.JetStream, ledger *oprun.Ledger, cat *catalog.Catalo
 		arrivals: make(chan *delivery, config.Concurrency),
 		done:     make(chan *attempt, config.Concurrency),
 	}
-	if used := cat.Policies(); len(used) > 0 {
-		return nil, fmt.Errorf("the catalogue uses policies that this worker does not run: %s", strings.Join(used, ", "))
-	}
 	if err := w.addSpecs(cat, mux); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,10 @@ type Delivery struct {
 	Seq         uint64        // the message's place in the stream
 	StoredAt    time.Time
 	Initiator   string // who asked; empty: system
+	Once        bool   // the identity runs once, for as long as the ledger keeps the run
+	Cools       bool   // a success of the identity keeps it from running again for a while
+	Follows     bool   // a duplicate waits behind an owner that is running
+	Input       []byte // the message's body; kept by a run that waits or is parked
 }
 
 func (d *Delivery) maxAttempts() int { return cmp.Or(d.MaxAttempts, DefaultMaxAttempts) }
@@ -43,6 +48,7 @@ type Answer struct {
 	MaxAttempts int
 	Input       []byte        // a named run's input, which replaces the message's body (Execute)
 	RetryIn     time.Duration // when asking again can have another answer (Busy)
+	Reason      dedupe.Reason // why it can never run (Rejected)
 }
 
 // claimRounds is how often a delivery between two states is inserted and looked up, before it is told to come back.
@@ -181,14 +187,50 @@ func (c *claim) executing(these []int, created []rawID) (missed []int) {
 
 // settle asks about deliveries that created no run, and returns those that should try to create one again.
 func (c *claim) settle(ctx context.Context, these []int) (again []int, err error) {
+	var left unsettled
 	err = apart(these, func(part []int, wait time.Duration) error {
-		return c.ledger.impatient(ctx, wait, claimKnownSQL, c.knownArgs(part), func(rows pgx.Rows) error {
-			unsettled, err := c.readAnswers(rows, part)
-			again = append(again, unsettled...)
+		return c.ledger.promoting(ctx, wait, c.followed(part), claimKnownSQL, c.knownArgs(part), func(rows pgx.Rows) error {
+			return c.readAnswers(rows, part, &left)
+		})
+	}, c.blocked)
+	if err != nil {
+		return nil, err
+	}
+	late, err := c.shelve(ctx, left.wait, dedupe.FollowUp, waitSQL, c.waitArgs)
+	if err != nil {
+		return nil, err
+	}
+	resumed, err := c.shelve(ctx, left.park, dedupe.Suspended, parkSQL, c.parkArgs)
+	return slices.Concat(left.again, late, resumed), err
+}
+
+// shelve keeps deliveries in the ledger that are to run later, and returns those for which that was not to be: what
+// stood in their way is gone.
+func (c *claim) shelve(ctx context.Context, these []int, verdict dedupe.Verdict, sql string, args func([]int) []any) (again []int, err error) {
+	err = apart(these, func(part []int, wait time.Duration) error {
+		return c.ledger.impatient(ctx, wait, sql, args(part), func(rows pgx.Rows) error {
+			kept, err := finished(rows, len(part))
+			for _, i := range part {
+				if kept[c.batch[i].RunID] {
+					c.answers[i] = Answer{Verdict: verdict, RunID: c.batch[i].RunID}
+				} else {
+					again = append(again, i)
+				}
+			}
 			return err
 		})
 	}, c.blocked)
 	return again, err
+}
+
+// followed are the runs behind which a follow-up may wait.
+func (c *claim) followed(these []int) (runs []rawID) {
+	for _, i := range these {
+		if c.batch[i].Follows {
+			runs = append(runs, rawID(c.batch[i].RunID))
+		}
+	}
+	return runs
 }
 
 // wariness remembers that keys were taken lately, so that the plain INSERT is not tried in vain.

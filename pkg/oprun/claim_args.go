@@ -29,17 +29,18 @@ func readIDs(rows pgx.Rows, capacity int) ([]rawID, error) {
 
 // columns are the arrays that both claim statements take, one element a delivery.
 type columns struct {
-	ids, scopes, tokens []rawID
-	tenantScoped        []bool
-	types               []string
-	hashes              [][]byte
-	leases              []int64
+	ids, scopes, tokens       []rawID
+	tenantScoped, once, cools []bool
+	types                     []string
+	hashes                    [][]byte
+	leases                    []int64
 }
 
 func (c *claim) columns(these []int) columns {
 	n := len(these)
 	cols := columns{
-		ids: make([]rawID, n), scopes: make([]rawID, n), tokens: make([]rawID, n), tenantScoped: make([]bool, n),
+		ids: make([]rawID, n), scopes: make([]rawID, n), tokens: make([]rawID, n),
+		tenantScoped: make([]bool, n), once: make([]bool, n), cools: make([]bool, n),
 		types: make([]string, n), hashes: make([][]byte, n), leases: make([]int64, n),
 	}
 	for at, i := range these {
@@ -47,40 +48,104 @@ func (c *claim) columns(these []int) columns {
 		cols.ids[at], cols.scopes[at], cols.tokens[at] = rawID(d.RunID), rawID(d.Identity.Scope.ID), rawID(d.Token)
 		cols.tenantScoped[at] = d.Identity.Scope.Kind == dedupe.TenantScope
 		cols.types[at], cols.hashes[at], cols.leases[at] = d.Identity.Type, d.Identity.Hash[:], millis(d.Lease)
+		cols.once[at], cols.cools[at] = d.Once, d.Cools
 	}
 	return cols
 }
 
 // newArgs are the parameters of claim_new.sql.
 func (c *claim) newArgs(these []int) []any {
-	cols, n := c.columns(these), len(these)
-	attempts, seqs := make([]int32, n), make([]int64, n)
-	times, initiators := make([]time.Time, n), make([]string, n)
+	cols, from := c.columns(these), c.origins(these)
+	return []any{
+		cols.ids, cols.tenantScoped, cols.scopes, cols.types, cols.hashes, cols.tokens, cols.leases, cols.once, cols.cools,
+		from.attempts, from.seqs, from.times, from.initiators, c.who.Stream, rawID(c.who.Worker), millis(c.who.AckWait),
+	}
+}
+
+// origins are the arrays that say where the runs of new deliveries come from.
+type origins struct {
+	attempts   []int32
+	seqs       []int64
+	times      []time.Time
+	initiators []string
+}
+
+func (c *claim) origins(these []int) origins {
+	n := len(these)
+	from := origins{make([]int32, n), make([]int64, n), make([]time.Time, n), make([]string, n)}
 	for at, i := range these {
 		d := &c.batch[i]
-		attempts[at], seqs[at] = int32(d.maxAttempts()), int64(d.Seq)
-		times[at], initiators[at] = d.StoredAt, cmp.Or(d.Initiator, systemInitiator)
+		from.attempts[at], from.seqs[at] = int32(d.maxAttempts()), int64(d.Seq)
+		from.times[at], from.initiators[at] = d.StoredAt, cmp.Or(d.Initiator, systemInitiator)
 	}
-	return []any{
-		cols.ids, cols.tenantScoped, cols.scopes, cols.types, cols.hashes, cols.tokens, cols.leases,
-		attempts, seqs, times, initiators, c.who.Stream, rawID(c.who.Worker), millis(c.who.AckWait),
-	}
+	return from
 }
 
 // knownArgs are the parameters of claim_known.sql.
 func (c *claim) knownArgs(these []int) []any {
-	cols, named := c.columns(these), make([]bool, len(these))
+	cols, follows, named := c.columns(these), make([]bool, len(these)), make([]bool, len(these))
 	for at, i := range these {
-		named[at] = c.batch[i].Named
+		follows[at], named[at] = c.batch[i].Follows, c.batch[i].Named
 	}
 	return []any{
-		cols.ids, cols.tenantScoped, cols.scopes, cols.types, cols.hashes, cols.tokens, cols.leases, named,
-		rawID(c.who.Worker),
+		cols.ids, cols.tenantScoped, cols.scopes, cols.types, cols.hashes, cols.tokens, cols.leases, cols.once, cols.cools,
+		follows, named, rawID(c.who.Worker),
 	}
 }
 
-// readAnswers reads the rows of claim_known.sql, and returns the deliveries that should be inserted once more.
-func (c *claim) readAnswers(rows pgx.Rows, these []int) (again []int, err error) {
+// inputs are the payloads of these deliveries, each a JSON object.
+func (c *claim) inputs(these []int) (inputs []string, named []bool) {
+	inputs, named = make([]string, len(these)), make([]bool, len(these))
+	for at, i := range these {
+		inputs[at], named[at] = cmp.Or(string(c.batch[i].Input), emptyInput), c.batch[i].Named
+	}
+	return inputs, named
+}
+
+// waitArgs are the parameters of wait.sql.
+func (c *claim) waitArgs(these []int) []any {
+	cols, from := c.columns(these), c.origins(these)
+	inputs, _ := c.inputs(these)
+	return []any{
+		cols.ids, cols.tenantScoped, cols.scopes, cols.types, cols.hashes,
+		from.attempts, from.seqs, from.times, from.initiators, inputs, c.who.Stream,
+	}
+}
+
+// parkArgs are the parameters of park.sql.
+func (c *claim) parkArgs(these []int) []any {
+	cols, from := c.columns(these), c.origins(these)
+	inputs, named := c.inputs(these)
+	return []any{
+		cols.ids, cols.scopes, cols.types, cols.hashes, cols.once,
+		from.attempts, from.seqs, from.times, from.initiators, inputs, named, c.who.Stream,
+	}
+}
+
+// unsettled are deliveries that claim_known.sql did not answer, by what is to be done with them.
+type unsettled struct {
+	again []int // insert them anew
+	wait  []int // they are to wait behind the owner
+	park  []int // their tenant is suspended
+}
+
+// keep sorts a delivery by a word that is not a verdict, and reports whether it is one.
+func (u *unsettled) keep(word string, i int) bool {
+	switch word {
+	case "again":
+		u.again = append(u.again, i)
+	case "wait":
+		u.wait = append(u.wait, i)
+	case "park":
+		u.park = append(u.park, i)
+	default:
+		return false
+	}
+	return true
+}
+
+// readAnswers reads the rows of claim_known.sql.
+func (c *claim) readAnswers(rows pgx.Rows, these []int, left *unsettled) error {
 	defer rows.Close()
 	for rows.Next() {
 		var (
@@ -91,16 +156,15 @@ func (c *claim) readAnswers(rows pgx.Rows, these []int) (again []int, err error)
 			input                []byte
 		)
 		if err := rows.Scan(&ord, &word, &run, &attempt, &maxAttempts, &input, &leaseLeft); err != nil {
-			return nil, err
+			return err
 		}
 		i := these[ord-1]
-		if word == "again" {
-			again = append(again, i)
+		if left.keep(word, i) {
 			continue
 		}
 		a := Answer{RunID: c.batch[i].RunID, Attempt: int(attempt), MaxAttempts: int(maxAttempts), Input: input}
-		if a.Verdict, err = dedupe.ParseVerdict(word); err != nil {
-			return nil, fmt.Errorf("claim_known.sql: %w", err)
+		if err := a.judge(word); err != nil {
+			return fmt.Errorf("claim_known.sql: %w", err)
 		}
 		if run != nil {
 			a.RunID = *run
@@ -110,5 +174,17 @@ func (c *claim) readAnswers(rows pgx.Rows, these []int) (again []int, err error)
 		}
 		c.answers[i] = a
 	}
-	return again, rows.Err()
+	return rows.Err()
+}
+
+// judge reads a verdict; a reason stands for the rejection.
+func (a *Answer) judge(word string) (err error) {
+	if word == dedupe.OlderThanRetention.String() {
+		a.Verdict, a.Reason = dedupe.Rejected, dedupe.OlderThanRetention
+		return nil
+	}
+	if a.Verdict, err = dedupe.ParseVerdict(word); a.Verdict == dedupe.Rejected {
+		a.Reason = dedupe.ScopeUnknown
+	}
+	return err
 }

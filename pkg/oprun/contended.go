@@ -44,9 +44,10 @@ func split[T any](batch []T, wait time.Duration, send func([]T, time.Duration) e
 }
 
 // whole sends a statement for a whole batch, which the session's own limit bounds; for a part of one it is impatient.
-func (l *Ledger) whole(ctx context.Context, wait time.Duration, sql string, args []any, read func(pgx.Rows) error) error {
-	if wait != firstWait {
-		return l.impatient(ctx, wait, sql, args, read)
+// The follow-ups of runs that it ends are promoted with it.
+func (l *Ledger) whole(ctx context.Context, wait time.Duration, followed []rawID, sql string, args []any, read func(pgx.Rows) error) error {
+	if wait != firstWait || len(followed) > 0 {
+		return l.promoting(ctx, wait, followed, sql, args, read)
 	}
 	rows, err := l.db.Query(ctx, sql, args...)
 	if err != nil {
@@ -58,8 +59,17 @@ func (l *Ledger) whole(ctx context.Context, wait time.Duration, sql string, args
 // impatient sends a statement that gives up when it has waited this long for a lock. The limit is pipelined with
 // the statement: both are one transaction, in one round trip.
 func (l *Ledger) impatient(ctx context.Context, wait time.Duration, sql string, args []any, read func(pgx.Rows) error) error {
+	return l.promoting(ctx, wait, nil, sql, args, read)
+}
+
+// promoting is impatient, and in the same transaction hands the places of those of the runs that ended to the
+// follow-ups that wait behind them.
+func (l *Ledger) promoting(ctx context.Context, wait time.Duration, followed []rawID, sql string, args []any, read func(pgx.Rows) error) error {
 	var batch pgx.Batch
 	batch.Queue(lockTimeoutSQL, wait.String())
 	batch.Queue(sql, args...).Query(read)
+	if len(followed) > 0 {
+		batch.Queue(promoteSQL, followed)
+	}
 	return l.db.SendBatch(ctx, &batch).Close()
 }

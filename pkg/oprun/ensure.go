@@ -1,8 +1,8 @@
 package oprun
 
 import (
-	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -15,12 +15,19 @@ import (
 
 // Request asks for a run of an identity.
 type Request struct {
+	// ID is the run id that the request's occurrence derives, when the request has an id of its own: asked for twice,
+	// it is one request. Zero: every call is a request of its own.
+	ID            uuid.UUID
 	Identity      dedupe.Identity
-	Input         []byte    // one JSON object; empty: {}
-	RunAt         time.Time // zero: now
-	InitiatorName string    // empty: system; a snapshot, which a later request never overwrites
-	InitiatorID   uuid.UUID // zero: none
-	MaxAttempts   int       // zero: DefaultMaxAttempts
+	Input         []byte          // one JSON object; empty: {}
+	RunAt         time.Time       // zero: now
+	InitiatorName string          // empty: system; a snapshot, which a later request never overwrites
+	InitiatorID   uuid.UUID       // zero: none
+	MaxAttempts   int             // zero: DefaultMaxAttempts
+	Once          bool            // the identity runs once, for as long as the ledger keeps the run
+	Cools         bool            // a success of the identity keeps it from running again for a while
+	Follows       bool            // behind an owner that is running, the request waits for a run of its own
+	Context       json.RawMessage // one JSON object, kept with the run; empty: {}
 }
 
 // DefaultMaxAttempts is how often a run is tried when its type says nothing.
@@ -29,12 +36,19 @@ const DefaultMaxAttempts = 5
 // systemInitiator is who asked for a run when nobody says so.
 const systemInitiator = "system"
 
-// EnsureRunWithIdentity returns the active run of a tenant's identity, and whether this call created it. When the
-// identity is taken, the run that holds it is returned as it is: its initiator and input stay.
+// emptyInput is the input of a job that has none.
+const emptyInput = "{}"
+
+// ErrOlderThanRetention says that a request is so old that the ledger may have forgotten its run.
+var ErrOlderThanRetention = errors.New("the request is older than what the ledger keeps")
+
+// EnsureRunWithIdentity returns the run that stands for a request of a tenant's, and whether this call created it. When
+// the identity is taken, that is the run that holds it, as it is: its initiator and input stay. It may have ended, when
+// the request was made before, its identity runs once, or cools down.
 //
-// The error is ErrScopeUnknown for a tenant that the ledger does not know. It waits for another transaction that
-// is about to create the same identity, on a connection of the caller's pool; a handler that has a transaction open
-// uses [Ledger.On].
+// The error is ErrScopeUnknown for a tenant that the ledger does not know, and ErrOlderThanRetention for a request with
+// an ID that is too old. It waits for another transaction that is about to create the same identity, on a connection of
+// the caller's pool; a handler that has a transaction open uses [Ledger.On].
 func (l *Ledger) EnsureRunWithIdentity(ctx context.Context, r Request) (run Run, created bool, err error) {
 	return l.ensure(ctx, dedupe.TenantScope, r)
 }
@@ -42,6 +56,11 @@ func (l *Ledger) EnsureRunWithIdentity(ctx context.Context, r Request) (run Run,
 // EnsureWorkspaceRunWithIdentity is EnsureRunWithIdentity for runs that belong to a workspace and to no tenant.
 func (l *Ledger) EnsureWorkspaceRunWithIdentity(ctx context.Context, r Request) (run Run, created bool, err error) {
 	return l.ensure(ctx, dedupe.WorkspaceScope, r)
+}
+
+// Ensure is EnsureRunWithIdentity or EnsureWorkspaceRunWithIdentity, as the identity's scope says.
+func (l *Ledger) Ensure(ctx context.Context, r Request) (run Run, created bool, err error) {
+	return l.ensure(ctx, r.Identity.Scope.Kind, r)
 }
 
 // ensure does it in a transaction of its own. It may wait for callers' transactions, and so must not keep one of the
@@ -68,6 +87,11 @@ func (t *Tx) EnsureWorkspaceRunWithIdentity(ctx context.Context, r Request) (Run
 	return t.ensure(ctx, dedupe.WorkspaceScope, r)
 }
 
+// Ensure is EnsureRunWithIdentity or EnsureWorkspaceRunWithIdentity, as the identity's scope says.
+func (t *Tx) Ensure(ctx context.Context, r Request) (Run, bool, error) {
+	return t.ensure(ctx, r.Identity.Scope.Kind, r)
+}
+
 func (t *Tx) ensure(ctx context.Context, kind dedupe.ScopeKind, r Request) (Run, bool, error) {
 	if got := r.Identity.Scope.Kind; got != kind {
 		return Run{}, false, fmt.Errorf("ensure run: the identity's scope is a %s, not a %s", got, kind)
@@ -80,57 +104,21 @@ func (t *Tx) ensure(ctx context.Context, kind dedupe.ScopeKind, r Request) (Run,
 	return run, created, err
 }
 
-// ensureID creates, joins or reads, and begins again when the holder ended between two of these.
+// ensureID creates or joins, and records what a request with an id of its own joined.
 func (t *Tx) ensureID(ctx context.Context, r Request) (id uuid.UUID, created bool, err error) {
-	where, err := t.resolve(ctx, r.Identity.Scope)
-	if err != nil {
+	e := ensuring{Tx: t, Request: r}
+	if e.place, err = t.resolve(ctx, r.Identity.Scope); err != nil {
 		return uuid.Nil, false, err
 	}
-	for {
-		id, err = t.create(ctx, where, r)
-		if !errors.Is(err, pgx.ErrNoRows) {
-			return id, true, err
-		}
-		for _, statement := range []string{ensureQueuedSQL, ensureRunningSQL} {
-			err = t.db.QueryRow(ctx, statement, where.workspace, where.tenant, r.Identity.Hash[:]).Scan(&id)
-			if !errors.Is(err, pgx.ErrNoRows) {
-				return id, false, err
-			}
+	if e.known = r.ID != uuid.Nil; !e.known {
+		if e.ID, err = uuid.NewV7(); err != nil {
+			return uuid.Nil, false, err
 		}
 	}
-}
-
-// place is a scope's rows.
-type place struct {
-	workspace uuid.UUID
-	tenant    *uuid.UUID
-}
-
-func (t *Tx) resolve(ctx context.Context, scope dedupe.Scope) (p place, err error) {
-	err = t.db.QueryRow(ctx, scopeSQL, scope.Kind == dedupe.TenantScope, scope.ID).Scan(&p.workspace, &p.tenant)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return p, fmt.Errorf("%s: %w", scope, ErrScopeUnknown)
+	id, created, err = e.settle(ctx)
+	if err != nil || created || !e.known || id == r.ID {
+		return id, created, err
 	}
-	return p, err
-}
-
-func (t *Tx) create(ctx context.Context, where place, r Request) (id uuid.UUID, err error) {
-	newID, err := uuid.NewV7()
-	if err != nil {
-		return id, err
-	}
-	input := string(r.Input)
-	err = t.db.QueryRow(ctx, ensureNewSQL, newID, where.workspace, where.tenant, r.Identity.Type, r.Identity.Hash[:],
-		optional(r.RunAt), cmp.Or(input, "{}"), cmp.Or(r.InitiatorName, systemInitiator), optional(r.InitiatorID),
-		cmp.Or(r.MaxAttempts, DefaultMaxAttempts)).Scan(&id)
-	return id, err
-}
-
-// optional returns nil, SQL's null, for a zero value.
-func optional[T comparable](value T) *T {
-	var zero T
-	if value == zero {
-		return nil
-	}
-	return &value
+	_, err = t.db.Exec(ctx, recordDeliverySQL, r.ID, id, dedupe.Duplicate.String())
+	return id, false, err
 }

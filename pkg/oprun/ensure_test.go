@@ -28,6 +28,7 @@ func TestEnsureRunWithIdentity(t *testing.T) {
 				ID: run.ID, WorkspaceID: s.workspace.ID, TenantID: &s.tenant.ExternalID, Type: jobType,
 				IdentityHash: fmt.Sprintf("%x", r.Identity.Hash), Status: "queued", Outcome: Pending, MaxAttempts: 9, RunAt: r.RunAt, DueAt: &r.RunAt,
 				InitiatorName: "tester", InitiatorID: &r.InitiatorID, Context: []byte("{}"), CreatedAt: run.CreatedAt, UpdatedAt: run.CreatedAt,
+				Freshness: UnknownFreshness, Problem: NoProblem,
 			}
 			same(s.t, "run", want, run)
 			same(s.t, "input", `{"asked": "a"}`, query[string](s, "select input::text from oprun.operation_runs"))

@@ -16,6 +16,19 @@ type Hold struct {
 	Token   uuid.UUID // of the claim
 	Attempt int
 	Lease   time.Duration // how long Extend extends it for
+	Follows bool          // a follow-up may wait behind the run: who ends it promotes that
+}
+
+func (r Result) hold() Hold { return r.Hold }
+
+// followed are the runs of these holds behind which a follow-up may wait.
+func followed[T any](list []T, hold func(T) Hold) (runs []rawID) {
+	for _, each := range list {
+		if h := hold(each); h.Follows {
+			runs = append(runs, rawID(h.RunID))
+		}
+	}
+	return runs
 }
 
 // Extended is what a heartbeat brings back about a run that is still held.
@@ -66,7 +79,9 @@ type Result struct {
 	Failures []Failure        // normalised: see NormalizeFailures
 	Input    []byte           // kept with runs that did not succeed, for a retry; null otherwise
 	Ended    AttemptResult
-	Error    string // the handler's own words, for the attempt only
+	Error    string        // the handler's own words, for the attempt only
+	Cause    Cause         // who stopped an attempt that ended as cancelled
+	Cooldown time.Duration // how long a success keeps the identity from running again
 }
 
 // Finish ends the runs of these attempts, each with its own outcome. A result that is not in the answer was fenced
@@ -80,7 +95,7 @@ func (l *Ledger) Finish(ctx context.Context, results []Result) (map[uuid.UUID]bo
 		if err != nil {
 			return err
 		}
-		return l.whole(ctx, wait, finishSQL, args, func(rows pgx.Rows) error {
+		return l.whole(ctx, wait, followed(part, Result.hold), finishSQL, args, func(rows pgx.Rows) error {
 			ended, err := finished(rows, len(part))
 			maps.Copy(done, ended)
 			return err
@@ -107,6 +122,9 @@ func (t *Tx) Finish(ctx context.Context, result Result) error {
 		done, err = finished(rows, 1)
 		return err
 	})
+	if result.Follows {
+		batch.Queue(promoteSQL, []rawID{rawID(result.RunID)})
+	}
 	if err := t.db.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("finish run %s: %w", result.RunID, err)
 	}
@@ -161,11 +179,12 @@ func finishArgs(results []Result) ([]any, error) {
 	ids, tokens := make([]rawID, n), make([]rawID, n)
 	outcomes, attempts, errors := make([]string, n), make([]string, n), make([]string, n)
 	counts, failures, inputs := make([]string, n), make([]string, n), make([]string, n)
+	causes, cooldowns := make([]string, n), make([]int64, n)
 	for i := range results {
 		r := &results[i]
 		ids[i], tokens[i] = rawID(r.RunID), rawID(r.Token)
 		outcomes[i], attempts[i], errors[i] = string(r.Outcome), string(r.Ended), errorText(r.Error)
-		inputs[i] = string(r.Input)
+		inputs[i], causes[i], cooldowns[i] = string(r.Input), string(r.Cause), millis(r.Cooldown)
 		var err error
 		if counts[i], err = countsText(r.Counts); err != nil {
 			return nil, fmt.Errorf("counts of run %s: %w", r.RunID, err)
@@ -174,7 +193,7 @@ func finishArgs(results []Result) ([]any, error) {
 			return nil, fmt.Errorf("failures of run %s: %w", r.RunID, err)
 		}
 	}
-	return []any{ids, tokens, outcomes, counts, failures, inputs, attempts, errors}, nil
+	return []any{ids, tokens, outcomes, counts, failures, inputs, attempts, errors, causes, cooldowns}, nil
 }
 
 // finished reads the ids that a statement answered with.

@@ -220,6 +220,11 @@ func (s *scene) requeue(r Requeue) Outcome {
 	return stands[r.RunID]
 }
 
+// lose ends a run whose message is gone, if it still is in this dispatch and has no input.
+func (s *scene) lose(id uuid.UUID, dispatchNo int) ([]Ended, error) {
+	return s.End(s.t.Context(), Ending{RunID: id, DispatchNo: &dispatchNo, WithoutInput: true, Reason: MessageLost})
+}
+
 // request asks for the tenant's identity of this name.
 func (s *scene) request(name string) Request {
 	return Request{Identity: s.identity(name), Input: []byte(`{"asked": "` + name + `"}`), InitiatorName: "tester"}

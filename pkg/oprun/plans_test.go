@@ -15,36 +15,56 @@ import (
 
 // hot are the statements whose plans must never scan a table, and the indexes that serve them.
 var hot = map[string][]string{
-	"claim_new":          {"external_id_unique", "operation_run_deliveries_pkey", "workspaces_pkey"},
-	"claim_new tolerant": {"external_id_unique", "operation_run_deliveries_pkey", "workspaces_pkey"},
+	"claim_new":          {"external_id_unique", "operation_run_deliveries_pkey", "runs_cooldown", "workspaces_pkey"},
+	"claim_new tolerant": {"external_id_unique", "operation_run_deliveries_pkey", "runs_cooldown", "workspaces_pkey"},
 	"claim_known": {
-		"external_id_unique", "operation_run_deliveries_pkey", "operation_runs_pkey", "runs_active_tenant", "runs_active_workspace",
-		"workspaces_pkey",
+		"external_id_unique", "operation_run_deliveries_pkey", "operation_runs_pkey", "runs_active_tenant",
+		"runs_active_workspace", "runs_cooldown", "runs_once", "workspaces_pkey",
 	},
-	"extend":         {"operation_runs_pkey"},
-	"finish":         {"operation_runs_pkey"},
-	"confirm":        {"operation_run_attempts_pkey", "operation_runs_pkey"},
-	"confirm_wait":   {"operation_runs_pkey"},
-	"requeue":        {"operation_run_attempts_pkey", "operation_runs_pkey"},
-	"fence":          nil,
-	"due":            {"runs_due", "tenants_pkey"},
-	"published":      {"operation_runs_pkey"},
-	"postpone":       {"operation_runs_pkey"},
-	"keep_input":     {"operation_runs_pkey"},
-	"lose":           {"operation_runs_pkey"},
-	"sweep":          {"operation_runs_pkey", "runs_due"},
-	"bury":           nil,
-	"run":            {"operation_runs_pkey", "tenants_pkey"},
-	"attempts":       {"operation_run_attempts_pkey"},
-	"dead_letter":    {"dead_letters_pkey"},
-	"scope":          {"external_id_unique", "workspaces_pkey"},
-	"ensure_new":     nil,
-	"ensure_queued":  {"runs_active_tenant", "runs_active_workspace"},
-	"ensure_running": {"runs_active_tenant", "runs_active_workspace"},
+	"wait":             {"external_id_unique", "workspaces_pkey"},
+	"park":             {"external_id_unique", "operation_runs_pkey"},
+	"promote":          {"operation_runs_pkey", "runs_active_tenant", "runs_active_workspace"},
+	"sweep_waiting":    {"operation_runs_pkey", "runs_active_tenant", "runs_active_workspace", "runs_due"},
+	"promote_orphan":   {"operation_runs_pkey"},
+	"cancel":           {"operation_runs_pkey"},
+	"retry":            {"operation_runs_pkey"},
+	"not_retried":      {"operation_runs_pkey", "runs_active_tenant", "runs_active_workspace"},
+	"unpark":           {"operation_runs_pkey", "runs_due"},
+	"tenant_status":    {"external_id_unique"},
+	"declare_types":    nil,
+	"ensure_follow_up": {"runs_active_tenant", "runs_active_workspace"},
+	"ensure_made":      {"operation_run_deliveries_pkey", "operation_runs_pkey"},
+	"ensure_past":      {"runs_cooldown", "runs_once"},
+	"record_delivery":  nil,
+	"forgotten":        nil,
+	"extend":           {"operation_runs_pkey"},
+	"finish":           {"operation_runs_pkey"},
+	"confirm":          {"operation_run_attempts_pkey", "operation_runs_pkey"},
+	"confirm_wait":     {"operation_runs_pkey"},
+	"requeue":          {"operation_run_attempts_pkey", "operation_runs_pkey"},
+	"fence":            nil,
+	"due":              {"runs_due", "tenants_pkey"},
+	"published":        {"operation_runs_pkey"},
+	"postpone":         {"operation_runs_pkey"},
+	"keep_input":       {"operation_runs_pkey"},
+	"end_run":          {"operation_runs_pkey"},
+	"late":             {"runs_due"},
+	"sweep":            {"operation_runs_pkey"},
+	"bury":             nil,
+	"run":              {"operation_runs_pkey", "tenants_pkey"},
+	"attempts":         {"operation_run_attempts_pkey"},
+	"dead_letter":      {"dead_letters_pkey"},
+	"scope":            {"external_id_unique", "workspaces_pkey"},
+	"ensure_new":       {"operation_run_deliveries_pkey", "runs_cooldown"},
+	"ensure_queued":    {"runs_active_tenant", "runs_active_workspace"},
+	"ensure_running":   {"runs_active_tenant", "runs_active_workspace"},
 }
 
 // callers are the hot statements that run in transactions of the caller's, where no setting helps them.
-var callers = []string{"scope", "ensure_new", "ensure_queued", "ensure_running", "run"}
+var callers = []string{
+	"scope", "ensure_new", "ensure_queued", "ensure_follow_up", "ensure_made", "ensure_past", "ensure_running", "record_delivery",
+	"forgotten", "run", "retry", "not_retried", "unpark", "tenant_status",
+}
 
 func TestPlans(t *testing.T) {
 	t.Parallel()
@@ -72,6 +92,8 @@ alter table oprun.tenants set (autovacuum_enabled = off);
 alter table oprun.operation_runs set (autovacuum_enabled = off);
 alter table oprun.operation_run_attempts set (autovacuum_enabled = off);
 alter table oprun.operation_run_deliveries set (autovacuum_enabled = off);
+alter table oprun.job_types set (autovacuum_enabled = off);
+alter table oprun.retention_horizon set (autovacuum_enabled = off);
 alter table oprun.dead_letters set (autovacuum_enabled = off)`
 
 // checkPlans looks at the plans of the hot statements where they run: on the ledger's own connections, or in a
@@ -84,7 +106,9 @@ func (s *scene) checkPlans() {
 	for _, name := range callers {
 		s.checkPlan(name, s.pool, "set local plan_cache_mode = 'force_generic_plan'")
 	}
-	s.checkPlan("finish", s.pool, laneSettingsSQL)
+	for _, name := range []string{"finish", "promote"} {
+		s.checkPlan(name, s.pool, laneSettingsSQL)
+	}
 }
 
 func (s *scene) checkPlan(name string, pool *pgxpool.Pool, settings string) {
@@ -145,8 +169,12 @@ type node struct {
 	Plans    []node
 }
 
+// small are tables of a handful of rows, which may be read whole.
+var small = []string{"job_types", "retention_horizon"}
+
 func (n node) walk(p *plan) {
 	switch {
+	case slices.Contains(small, n.Relation):
 	case n.Type == "Seq Scan":
 		p.scanned = append(p.scanned, n.Relation)
 	case n.Index != "" && n.Cond == "":

@@ -19,7 +19,10 @@ type Requeue struct {
 	Ended    AttemptResult // empty: nothing to record
 	Error    string        // the handler's own words
 	Failures []Failure     // kept as NormalizeFailures returns them; for a run that has no attempt left
+	Cause    Cause         // who stopped an attempt that ended as cancelled
 }
+
+func (r Requeue) hold() Hold { return r.Hold }
 
 // Requeue parks runs in the ledger until they are due. The answer tells how each now stands: Pending when it will
 // be tried again, Failed when no attempt was left, Cancelled when that was asked for. A run that is not in the
@@ -33,7 +36,7 @@ func (l *Ledger) Requeue(ctx context.Context, parked []Requeue) (map[uuid.UUID]O
 		if err != nil {
 			return err
 		}
-		return l.whole(ctx, wait, requeueSQL, args, func(rows pgx.Rows) error {
+		return l.whole(ctx, wait, followed(part, Requeue.hold), requeueSQL, args, func(rows pgx.Rows) error {
 			found, err := outcomes(rows, len(part))
 			maps.Copy(stands, found)
 			return err
@@ -62,14 +65,15 @@ func requeueArgs(parked []Requeue) ([]any, error) {
 	n := len(parked)
 	ids, tokens, delays, givenBack := make([]rawID, n), make([]rawID, n), make([]int64, n), make([]bool, n)
 	inputs, results, errors, failures := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	causes := make([]string, n)
 	for i := range parked {
 		p := &parked[i]
 		ids[i], tokens[i], delays[i], givenBack[i] = rawID(p.RunID), rawID(p.Token), millis(p.Delay), p.GiveBack
-		inputs[i], results[i], errors[i] = string(p.Input), string(p.Ended), errorText(p.Error)
+		inputs[i], results[i], errors[i], causes[i] = string(p.Input), string(p.Ended), errorText(p.Error), string(p.Cause)
 		var err error
 		if failures[i], err = failuresText(p.Failures); err != nil {
 			return nil, fmt.Errorf("failures of run %s: %w", p.RunID, err)
 		}
 	}
-	return []any{ids, tokens, delays, givenBack, inputs, results, errors, failures}, nil
+	return []any{ids, tokens, delays, givenBack, inputs, results, errors, failures, causes}, nil
 }

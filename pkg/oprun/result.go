@@ -48,6 +48,17 @@ func AttemptResults() []AttemptResult {
 	}
 }
 
+// Cause is who or what stopped an attempt that ended as cancelled.
+type Cause string
+
+// The causes.
+const (
+	ByOperator  Cause = "operator"   // the run's cancellation was asked for
+	ByDrain     Cause = "drain"      // its worker shut down
+	ByLeaseLost Cause = "lease_lost" // its worker could not prolong the lease
+	ByHandler   Cause = "handler"    // the handler asked for it
+)
+
 // Limits of what a run keeps of its result.
 const (
 	MaxFailures       = 20   // distinct (code, message) pairs

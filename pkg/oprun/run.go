@@ -44,6 +44,8 @@ type Run struct {
 	StartedAt         *time.Time       `db:"started_at" json:"started_at"`
 	CompletedAt       *time.Time       `db:"completed_at" json:"completed_at"`
 	UpdatedAt         time.Time        `db:"updated_at" json:"updated_at"`
+	Freshness         Freshness        `db:"freshness" json:"freshness"`
+	Problem           Problem          `db:"problem" json:"problem"`
 }
 
 // LogValue shows what a log line needs of a run.
@@ -58,6 +60,7 @@ type Attempt struct {
 	ClaimedBy *uuid.UUID    `db:"claimed_by" json:"claimed_by"`
 	Result    AttemptResult `db:"result" json:"result"`
 	Error     string        `db:"error" json:"error,omitempty"`
+	Cause     Cause         `db:"cause" json:"cause,omitempty"` // who stopped an attempt that was cancelled
 	EndedAt   time.Time     `db:"ended_at" json:"ended_at"`
 }
 
@@ -95,12 +98,15 @@ type RunFilter struct {
 	Tenant  uuid.UUID // external id
 	Since   time.Time // created at or after
 	Limit   int       // zero: 50
+
+	Freshness Freshness
+	Problem   Problem
 }
 
 // Runs returns a page of runs, newest first. It may read many rows, and so uses a connection of the caller's pool.
 func (l *Ledger) Runs(ctx context.Context, f RunFilter) ([]Run, error) {
 	rows, err := l.pool.Query(ctx, runsSQL, optional(f.Before), optional(f.Status), optional(f.Outcome), optional(f.Type),
-		optional(f.Tenant), optional(f.Since), pageSize(f.Limit))
+		optional(f.Tenant), optional(f.Since), optional(f.Freshness), optional(f.Problem), pageSize(f.Limit))
 	if err != nil {
 		return nil, fmt.Errorf("list runs: %w", err)
 	}

@@ -131,21 +131,21 @@ func TestLose(t *testing.T) {
 	scenes(t, map[string]func(s *scene){
 		"a_run_whose_message_is_gone_ends_as_failed": func(s *scene) {
 			id := lost(s)
-			ended, err := s.Lose(s.t.Context(), id, 1)
+			ended, err := s.lose(id, 1)
 			must(s.t, err)
 			same(s.t, "ended", []Ended{{RunID: id, Type: jobType, Outcome: Failed}}, ended)
 			same(s.t, "code", "run.message_lost", s.run(id).FailureSummary[0].Code)
-			ended, err = s.Lose(s.t.Context(), id, 1)
+			ended, err = s.lose(id, 1)
 			must(s.t, err)
 			same(s.t, "ended again", nil, ended)
 		},
 		"a_run_that_has_moved_on_is_left_alone": func(s *scene) {
 			id := lost(s)
-			ended, err := s.Lose(s.t.Context(), id, 0)
+			ended, err := s.lose(id, 0)
 			must(s.t, err)
 			same(s.t, "another publication", nil, ended)
 			must(s.t, s.KeepInput(s.t.Context(), id, []byte(`{}`)))
-			ended, err = s.Lose(s.t.Context(), id, 1)
+			ended, err = s.lose(id, 1)
 			must(s.t, err)
 			same(s.t, "input came back", nil, ended)
 		},
@@ -162,7 +162,7 @@ func TestLose(t *testing.T) {
 			must(s.t, err)
 			same(s.t, "created", false, created)
 			must(s.t, s.KeepInput(s.t.Context(), id, []byte(`{}`)))
-			ended, err := s.Lose(s.t.Context(), id, 1)
+			ended, err := s.lose(id, 1)
 			must(s.t, err)
 			same(s.t, "ended", nil, ended)
 			must(s.t, tx.Rollback(s.t.Context()))

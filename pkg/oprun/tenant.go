@@ -106,6 +106,37 @@ func (l *Ledger) Workspaces(ctx context.Context) ([]WorkspaceInfo, error) {
 	return workspaces, nil
 }
 
+// Suspend keeps a tenant's jobs from running: those that come are parked in the ledger with their input. Runs that are
+// running go on. The error is ErrNotFound for an unknown tenant.
+func (l *Ledger) Suspend(ctx context.Context, externalID uuid.UUID) (TenantInfo, error) {
+	return setStatus(ctx, l.pool, externalID, "suspended")
+}
+
+// Resume lets a suspended tenant's jobs run again, the parked ones at once. It returns how many were parked.
+func (l *Ledger) Resume(ctx context.Context, externalID uuid.UUID) (tenant TenantInfo, parked int, err error) {
+	err = pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		if tenant, err = setStatus(ctx, tx, externalID, "active"); err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, unparkSQL, tenant.ID)
+		parked = int(tag.RowsAffected())
+		return err
+	})
+	if err != nil {
+		return TenantInfo{}, 0, err
+	}
+	return tenant, parked, nil
+}
+
+func setStatus(ctx context.Context, db DB, externalID uuid.UUID, status string) (TenantInfo, error) {
+	rows, err := db.Query(ctx, tenantStatusSQL, externalID, status)
+	if err != nil {
+		return TenantInfo{}, fmt.Errorf("set status of tenant %s: %w", externalID, err)
+	}
+	tenant, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[TenantInfo])
+	return tenant, orNotFound(err, "tenant", externalID)
+}
+
 // SeedWorkspace and SeedTenant are what Seed finds its rows by.
 const (
 	SeedWorkspace = "demo"

@@ -2,22 +2,23 @@
 -- Indexes: the primary keys. A run that asked to be cancelled, or has no attempt left, ends here instead.
 -- Giving back (a snooze, a shutdown) raises max_attempts by one, since attempt never falls (I8).
 -- $1 run ids, $2 claim tokens, $3 delays in ms, $4 give back?, $5 inputs, $6 results of the attempts, $7 error texts,
--- $8 failure summaries (for a run that ends); an empty text is none
+-- $8 failure summaries (for a run that ends), $9 causes of the attempts; an empty text is none
 with held as materialized (
   select r.id, r.attempt, r.claim_token, r.claimed_by, q.give_back, nullif(q.input, '')::json as input,
-    nullif(q.result, '') as result, nullif(q.error, '') as error, nullif(q.failures, '')::jsonb as failures,
+    nullif(q.result, '') as result, nullif(q.error, '') as error, nullif(q.failures, '')::jsonb as failures, nullif(q.cause, '') as cause,
     clock_timestamp() + q.delay_ms * interval '1 millisecond' as next_at,
     case when r.cancel_requested_at is not null then 'cancelled'
          when not q.give_back and r.attempt >= r.max_attempts then 'failed' end as ends
-  from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::boolean[], $5::text[], $6::text[], $7::text[], $8::text[])
-    q(id, token, delay_ms, give_back, input, result, error, failures)
+  from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::boolean[], $5::text[], $6::text[], $7::text[], $8::text[],
+      $9::text[])
+    q(id, token, delay_ms, give_back, input, result, error, failures, cause)
   join oprun.operation_runs r on r.id = q.id
   where r.claim_token = q.token
   order by r.id
   for no key update of r),
 attempts as (
-  insert into oprun.operation_run_attempts (run_id, attempt, claim_token, claimed_by, result, error)
-  select h.id, h.attempt, h.claim_token, h.claimed_by, h.result, h.error from held h
+  insert into oprun.operation_run_attempts (run_id, attempt, claim_token, claimed_by, result, error, cause)
+  select h.id, h.attempt, h.claim_token, h.claimed_by, h.result, h.error, h.cause from held h
   where h.result is not null order by h.id),
 -- sent again, since its answer was lost: the attempt's own record tells that it was this one that parked the run
 before as (

@@ -1,14 +1,14 @@
 -- Decides: what becomes of runs whose attempt stopped beating: queued again, or ended when nothing is left to try.
--- Index: runs_due. A live run that is merely looked at gets its lease's end as the next look.
+-- Index: the primary key. A live run that is merely looked at gets its lease's end as the next look.
 -- Everything is judged on the locked row: two sweepers never take one run twice.
--- $1 how many at most, $2 AckWait in ms
+-- $1 run ids (late.sql), $2 AckWait in ms
 with late as materialized (
   select r.id, r.status, r.attempt, r.claim_token, r.claimed_by, r.origin_seq, r.lease_expires_at >= clock_timestamp() as alive,
     case when r.cancel_requested_at is not null then 'cancelled' when r.attempt >= r.max_attempts then 'failed' end as ends
-  from oprun.operation_runs r
-  where r.due_at <= now() and r.status = 'running'
-  order by r.due_at limit $1
-  for no key update skip locked),
+  from unnest($1::uuid[]) q(id) join oprun.operation_runs r on r.id = q.id
+  where coalesce(r.due_at, 'infinity') <= now() and r.status = 'running'  -- as runs_due must not be read for it
+  order by r.id
+  for no key update of r skip locked),
 swept as (
   update oprun.operation_runs r set
     status = case when l.alive then 'running' when l.ends is null then 'queued' else 'completed' end,
@@ -24,7 +24,7 @@ swept as (
       when l.ends is null then clock_timestamp() end,
     dispatch_no = r.dispatch_no + (not l.alive)::integer,
     published_seq = case when l.alive then r.published_seq end,
-    updated_at = clock_timestamp()
+    updated_at = case when l.alive then r.updated_at else clock_timestamp() end
   from late l where r.id = l.id
   returning r.id, r.type, r.status, r.outcome),
 abandoned as (

@@ -1,0 +1,138 @@
+package oprun
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"oprun.example/pkg/dedupe"
+)
+
+// ensuring is one request on its way to its run.
+type ensuring struct {
+	*Tx
+	Request
+	place place
+	known bool // the request has an id of its own
+}
+
+// settle creates, joins or reads, and begins again when the holder ended between two of these.
+func (e *ensuring) settle(ctx context.Context) (id uuid.UUID, created bool, err error) {
+	for {
+		for _, step := range []struct {
+			creates bool
+			try     func(context.Context) (uuid.UUID, error)
+		}{
+			{false, e.made},
+			{true, e.create},
+			{false, e.joinQueued},
+			{true, e.follow},
+			{false, e.joinFollowUp},
+			{false, e.readRunning},
+			{false, e.past},
+		} {
+			if id, err = step.try(ctx); !errors.Is(err, pgx.ErrNoRows) {
+				return id, step.creates && err == nil, err
+			}
+		}
+	}
+}
+
+// made finds what an earlier sending of this request came to.
+func (e *ensuring) made(ctx context.Context) (id uuid.UUID, err error) {
+	if !e.known {
+		return id, pgx.ErrNoRows
+	}
+	err = e.db.QueryRow(ctx, ensureMadeSQL, e.ID).Scan(&id)
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return id, err
+	}
+	var forgotten bool
+	if err := e.db.QueryRow(ctx, forgottenSQL, e.ID).Scan(&forgotten); err != nil {
+		return id, err
+	}
+	if forgotten {
+		return id, ErrOlderThanRetention
+	}
+	return id, err
+}
+
+func (e *ensuring) create(ctx context.Context) (id uuid.UUID, err error) {
+	err = e.db.QueryRow(ctx, ensureNewSQL, append(e.row(), e.Once, e.Cools, e.context())...).Scan(&id)
+	return id, err
+}
+
+// row are the columns of a new run.
+func (e *ensuring) row() []any {
+	return []any{
+		e.ID, e.place.workspace, e.place.tenant, e.Identity.Type, e.Identity.Hash[:], optional(e.RunAt),
+		cmp.Or(string(e.Input), emptyInput), cmp.Or(e.InitiatorName, systemInitiator), optional(e.InitiatorID),
+		cmp.Or(e.MaxAttempts, DefaultMaxAttempts),
+	}
+}
+
+func (e *ensuring) context() string { return cmp.Or(string(e.Request.Context), "{}") }
+
+// joinQueued locks a queued owner for share: it starts after the caller's commit, and so covers the request (I6).
+func (e *ensuring) joinQueued(ctx context.Context) (uuid.UUID, error) {
+	return e.find(ctx, ensureQueuedSQL, e.place.workspace, e.place.tenant, e.Identity.Hash[:], false)
+}
+
+// follow waits behind an owner that is running.
+func (e *ensuring) follow(ctx context.Context) (uuid.UUID, error) {
+	if !e.Follows {
+		return uuid.Nil, pgx.ErrNoRows
+	}
+	return e.find(ctx, ensureFollowUpSQL, append(e.row(), e.context())...)
+}
+
+func (e *ensuring) joinFollowUp(ctx context.Context) (uuid.UUID, error) {
+	if !e.Follows {
+		return uuid.Nil, pgx.ErrNoRows
+	}
+	return e.find(ctx, ensureQueuedSQL, e.place.workspace, e.place.tenant, e.Identity.Hash[:], true)
+}
+
+// readRunning takes a running owner for the request's run, unless the type follows up.
+func (e *ensuring) readRunning(ctx context.Context) (uuid.UUID, error) {
+	if e.Follows {
+		return uuid.Nil, pgx.ErrNoRows
+	}
+	return e.find(ctx, ensureRunningSQL, e.place.workspace, e.place.tenant, e.Identity.Hash[:])
+}
+
+func (e *ensuring) past(ctx context.Context) (uuid.UUID, error) {
+	return e.find(ctx, ensurePastSQL, e.place.workspace, e.Identity.Hash[:], e.Once, e.Cools)
+}
+
+func (e *ensuring) find(ctx context.Context, statement string, args ...any) (id uuid.UUID, err error) {
+	err = e.db.QueryRow(ctx, statement, args...).Scan(&id)
+	return id, err
+}
+
+// place is a scope's rows.
+type place struct {
+	workspace uuid.UUID
+	tenant    *uuid.UUID
+}
+
+func (t *Tx) resolve(ctx context.Context, scope dedupe.Scope) (p place, err error) {
+	err = t.db.QueryRow(ctx, scopeSQL, scope.Kind == dedupe.TenantScope, scope.ID).Scan(&p.workspace, &p.tenant)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return p, fmt.Errorf("%s: %w", scope, ErrScopeUnknown)
+	}
+	return p, err
+}
+
+// optional returns nil, SQL's null, for a zero value.
+func optional[T comparable](value T) *T {
+	var zero T
+	if value == zero {
+		return nil
+	}
+	return &value
+}
