@@ -10,7 +10,8 @@ import (
 )
 
 // Catalog is what a set of programs runs: its job types, their schedules, and the handlers that live outside the
-// process. One made by [New], [Parse] or [Load] is complete and valid; read it and leave it as it is.
+// process. One made by [New], [Parse] or [Load] is complete and valid; read it and leave it as it is. It has the
+// built-in types and their schedules too, which are not to be declared (see [Catalog.IsBuiltin]).
 type Catalog struct {
 	Jobs      map[string]Job      // by job type
 	Schedules map[string]Schedule // by name
@@ -50,8 +51,11 @@ func (r *report) check(declared Catalog, schemas fs.FS) (*Catalog, error) {
 		Handlers:  make(map[string]Handler, len(declared.Handlers)),
 		aliases:   map[string]string{},
 	}
+	r.builtins(c, declared)
 	for _, jobType := range slices.Sorted(maps.Keys(declared.Jobs)) {
-		c.Jobs[jobType] = r.job(jobType, declared.Jobs[jobType], schemas)
+		if !c.IsBuiltin(jobType) { // that is refused already, whatever it says
+			c.Jobs[jobType] = r.job(jobType, declared.Jobs[jobType], schemas)
+		}
 	}
 	r.aliases(c)
 	for _, name := range slices.Sorted(maps.Keys(declared.Schedules)) {
@@ -97,7 +101,7 @@ func (c *Catalog) Alias(ceType string) (string, bool) {
 
 // Policies lists, by name and in a fixed order, what the catalogue asks for beyond one active run per identity:
 // follow-ups, runs that happen once, cooldowns and schedules. A worker that cannot keep such a promise refuses the
-// catalogue with these lines.
+// catalogue with these lines. The schedules that are built in are none of it.
 func (c *Catalog) Policies() []string {
 	var asked []string
 	for _, jobType := range slices.Sorted(maps.Keys(c.Jobs)) {
@@ -106,7 +110,9 @@ func (c *Catalog) Policies() []string {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Schedules)) {
-		asked = append(asked, "schedule "+name)
+		if !c.Schedules[name].builtin {
+			asked = append(asked, "schedule "+name)
+		}
 	}
 	return asked
 }

@@ -154,8 +154,15 @@ func TestDeclarationIsCopied(t *testing.T) {
 func TestEmptySectionsAreNone(t *testing.T) {
 	t.Parallel()
 	c, err := catalog.Parse("jobs.yaml", []byte("version: 1\njobs:\nschedules:\nhandlers: {}\n"), nil)
-	if err != nil || len(c.Jobs)+len(c.Schedules)+len(c.Handlers) > 0 {
-		t.Errorf("%+v %v", c, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	none, err := catalog.New(catalog.Catalog{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(none, c, declared); diff != "" {
+		t.Errorf("-none +empty:\n%s", diff)
 	}
 }
 

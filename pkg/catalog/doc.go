@@ -12,5 +12,11 @@
 //	job := jobs.Jobs["assignments.fetch"]
 //	identity, err := job.Rule().Identify(scope, "assignments.fetch", input, occurrence)
 //
+// Schedules of five fields follow the clock on a time zone's wall: a time that daylight saving skips or repeats fires
+// once (see [Schedule.Next]). Those of @every fire at even intervals, whatever the wall shows.
+//
+// Every catalogue has the housekeeping types [ReconcileAdapterRuns] and [DeleteExpiredRuns], and a schedule of each,
+// without declaring them.
+//
 // The package leaves to others what is done with a declaration: claiming, retrying, running, firing.
 package catalog

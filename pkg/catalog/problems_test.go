@@ -145,6 +145,15 @@ var problemCases = map[string]struct{ text, want string }{
 	"an input of the wrong shape":    {strings.Replace(schedule("type: a.b\ncron: 0 3 * * *\ninput: {}"), "identity: []", "identity: []\n    schema: full.json", 1), `jobs.yaml:12: schedules[nightly].input: input breaks full.json: (the whole): required: full`},
 	"a schedule with a bad name":     {job("") + "schedules: {Nightly: {type: a.b, cron: 0 3 * * *}}", `jobs.yaml:7: schedules[Nightly]: "Nightly" is no name: write words of a-z, 0-9 and _, joined by dots, at most 100 characters`},
 
+	// What is built in.
+	"a built-in job type":                     {"version: 1\njobs:\n  ops.delete_expired_runs:\n    scope: galaxy\n    schema: none.json", "jobs.yaml:3: jobs[ops.delete_expired_runs]: is built in: remove it; how often it runs can be said under schedules, by the same name\n" + `jobs.yaml:4: jobs[ops.delete_expired_runs].scope: "galaxy" is unknown: write tenant or workspace`},
+	"an alias that is a built-in type":        {job("ce_type: ops.reconcile_adapter_runs"), `jobs.yaml:6: jobs[a.b].ce_type: "ops.reconcile_adapter_runs" is a job type of its own: choose another alias`},
+	"a handler for a built-in type":           {"version: 1\nhandlers:\n  ops.reconcile_adapter_runs: {exec: [./run]}", `jobs.yaml:3: handlers[ops.reconcile_adapter_runs]: is built in, the worker has its handler: remove it`},
+	"a built-in schedule of another type":     {job("") + "schedules:\n  ops.delete_expired_runs:\n    type: a.b\n    cron: 0 3 * * *", `jobs.yaml:9: schedules[ops.delete_expired_runs].type: "a.b" takes the place of the built-in schedule of this name: write ops.delete_expired_runs, or choose another name`},
+	"a built-in schedule without a type":      {"version: 1\nschedules:\n  ops.delete_expired_runs:\n    cron: 0 3 * * *", `jobs.yaml:3: schedules[ops.delete_expired_runs].type: required: name a job type`},
+	"a built-in schedule with a broken input": {"version: 1\nschedules:\n  ops.delete_expired_runs:\n    type: ops.delete_expired_runs\n    cron: 0 3 * * *\n    input: {limit: 0}", `jobs.yaml:6: schedules[ops.delete_expired_runs].input: input breaks builtin/ops.delete_expired_runs.json: /limit: minimum`},
+	"another schedule of a built-in type":     {"version: 1\nschedules:\n  nightly:\n    type: ops.delete_expired_runs\n    cron: 0 25 * * *", `jobs.yaml:5: schedules[nightly].cron: "0 25 * * *": end of range (25) above maximum (23): 25: write minute, hour, day of month, month and day of week, as in "0 3 * * *", or @every 10m`},
+
 	// Handlers.
 	"a handler of no declared type": {job("") + "handlers: {a.c: {exec: [./run]}}", `jobs.yaml:7: handlers[a.c]: "a.c" is not declared: add it under jobs, or mend the name`},
 	"both http and exec":            {handler("http: http://localhost/\nexec: [./run]"), `jobs.yaml:8: handlers[a.b]: has both http and exec: remove one`},
@@ -200,8 +209,9 @@ func TestProblemsOfAGoCatalogueNameTheField(t *testing.T) {
 	t.Parallel()
 	_, err := catalog.New(catalog.Catalog{
 		Jobs: map[string]catalog.Job{
-			"a.b": {Lease: 1, Retry: catalog.Retry{MaxAttempts: -1}, IdentityMode: dedupe.Mode(9), OnDuplicate: catalog.OnDuplicate(9)},
-			"a.c": {ScopeKind: dedupe.TenantScope, Identity: []string{"\xff"}, Schema: "none.json", Cooldown: -1},
+			"a.b":                     {Lease: 1, Retry: catalog.Retry{MaxAttempts: -1}, IdentityMode: dedupe.Mode(9), OnDuplicate: catalog.OnDuplicate(9)},
+			"a.c":                     {ScopeKind: dedupe.TenantScope, Identity: []string{"\xff"}, Schema: "none.json", Cooldown: -1},
+			"ops.delete_expired_runs": {ScopeKind: dedupe.WorkspaceScope},
 		},
 		Schedules: map[string]catalog.Schedule{"n": {Type: "a.b", Cron: "* * * * *", Input: []byte(`[]`)}},
 		Handlers:  map[string]catalog.Handler{"a.b": {Exec: []string{"x\x00"}, Concurrency: -1}},
@@ -217,6 +227,7 @@ jobs[a.b].scope: required: write tenant or workspace
 jobs[a.c].cooldown: -1ns is too short: use 0s to 8760h
 jobs[a.c].identity[0]: is empty or not UTF-8: write the name of the input
 jobs[a.c].schema: none.json does not exist: add the file, or mend the path
+jobs[ops.delete_expired_runs]: is built in: remove it; how often it runs can be said under schedules, by the same name
 schedules[n].input: is no JSON object: write one, as in {}`
 	if err == nil {
 		t.Fatal("no error")

@@ -19,63 +19,51 @@ type Schedule struct {
 	TimeZone string          // of the five fields, an IANA name; default UTC
 	Input    json.RawMessage // a JSON object; default {}
 
-	clock clock
+	clock   clock
+	builtin bool // nobody declared it
 }
 
-// clock says when a schedule fires next. Fire times are whole seconds.
-type clock interface {
-	Next(after time.Time) time.Time
-}
-
-// Next returns the first fire time after t, in UTC; the zero time when there is none in five years.
+// Next returns the first fire time after t, in UTC and whole seconds; the zero time when there is none in five years.
 //
-// The five fields are read on the wall clock of the time zone: an hour that daylight saving skips does not fire, and
-// one that it repeats fires twice.
+// The five fields are read on the wall clock of the time zone, and each time they name fires once. A time that daylight
+// saving skips fires at the first instant after the gap, in one with whatever else falls on that instant: a schedule
+// knows its fires apart by their time in UTC alone. A time that is repeated fires when it first comes, so nothing fires
+// while an hour is shown again: work that must run at even intervals uses @every.
 func (s Schedule) Next(t time.Time) time.Time {
 	if s.clock == nil { // not from a Catalog
 		return time.Time{}
 	}
-	fire := s.clock.Next(t.UTC())
-	if fire.IsZero() {
-		return fire
-	}
-	return fire.UTC()
+	return instant(s.clock.next(t.Unix()))
 }
 
-// Prev returns the last fire time at or before t, in UTC; the zero time when there is none in five years.
+// Prev returns the last fire time at or before t, in UTC and whole seconds; the zero time when there is none in five
+// years. It gives what Next gives: no fire time lies between Prev(t) and t.
 func (s Schedule) Prev(t time.Time) time.Time {
-	const fiveYears = 5 * 366 * 24 * 3600
-	last := t.Unix()
-	firesAfter := func(second int64) bool { // and no later than t
-		fire := s.Next(time.Unix(second, 0))
-		return !fire.IsZero() && fire.Unix() <= last
+	if s.clock == nil {
+		return time.Time{}
 	}
-	// The greatest second that is still followed by a fire time is the one just before the last of them.
-	back := int64(1)
-	for !firesAfter(last - back) {
-		if back *= 2; back > fiveYears {
-			return time.Time{}
-		}
-	}
-	low, high := last-back, last
-	for high-low > 1 {
-		if middle := low + (high-low)/2; firesAfter(middle) {
-			low = middle
-		} else {
-			high = middle
-		}
-	}
-	return s.Next(time.Unix(low, 0))
+	return instant(s.clock.prev(t.Unix()))
 }
 
-// every fires at the multiples of so many seconds since the Unix epoch, whenever a process started.
-type every int64
+func instant(second int64, ok bool) time.Time {
+	if !ok {
+		return time.Time{}
+	}
+	return time.Unix(second, 0).UTC()
+}
 
-// Next implements clock.
-func (e every) Next(after time.Time) time.Time {
-	n, now := int64(e), after.Unix()
-	past := ((now % n) + n) % n // since the last multiple, before 1970 too
-	return time.Unix(now-past+n, 0)
+// Missed counts the fire times after from and before to, and stops at most. After a downtime only the latest fire time
+// is made good: between the one that fired last and the latest there are so many that never will.
+func (s Schedule) Missed(from, to time.Time, most int) int {
+	missed := 0
+	for missed < most {
+		from = s.Next(from)
+		if from.IsZero() || !from.Before(to) {
+			break
+		}
+		missed++
+	}
+	return missed
 }
 
 var scheduleNameForm = regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){0,5}$`)
@@ -161,15 +149,16 @@ func parseFields(text string, zone *time.Location) (clock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%.100q: %w: %s", text, err, cronForms)
 	}
-	inZone, ok := spec.(*cron.SpecSchedule)
+	named, ok := spec.(*cron.SpecSchedule)
 	if !ok {
 		return nil, fmt.Errorf("%.100q is not five fields: %s", text, cronForms)
 	}
-	inZone.Location = zone
-	if inZone.Next(time.Unix(0, 0)).IsZero() {
+	named.Location = time.UTC
+	c := wallClock{named, zone}
+	if _, ok := c.next(0); !ok {
 		return nil, fmt.Errorf("%.100q never fires: there is no such day", text)
 	}
-	return inZone, nil
+	return c, nil
 }
 
 func parseEvery(period string) (clock, error) {

@@ -87,7 +87,10 @@ func NewWorker(js jetstream.JetStream, ledger *oprun.Ledger, cat *catalog.Catalo
 func (w *Worker) addSpecs(cat *catalog.Catalog, mux *Mux) error {
 	types := w.config.Types
 	if len(types) == 0 {
-		types = slices.Sorted(maps.Keys(cat.Jobs))
+		// A built-in type is nobody's to handle: without a handler here it is not missed.
+		types = slices.DeleteFunc(slices.Sorted(maps.Keys(cat.Jobs)), func(jobType string) bool {
+			return cat.IsBuiltin(jobType) && mux.handlers[jobType] == nil
+		})
 	}
 	var missing []string
 	for _, jobType := range types {

@@ -35,12 +35,18 @@ func upTo(ctx context.Context, longest time.Duration) error { return pause(ctx, 
 // chance is true in so many of a hundred cases, while faults are made.
 func (s *stress) chance(percent int) bool { return s.faulty.Load() && rand.IntN(100) < percent }
 
-// someIdentity is one of few: every third one is the workspace's.
+// followType is a type whose duplicates follow up.
+const followType = "assignments.follow"
+
+// someIdentity is one of few: every third one is the workspace's, every fourth one follows up.
 func (s *stress) someIdentity() dedupe.Identity {
 	n := rand.IntN(stressIdentities)
 	id := s.identity(fmt.Sprint("job ", n))
 	if n%3 == 0 {
 		id.Scope = dedupe.Workspace(s.workspace.ID)
+	}
+	if n%4 == 0 {
+		id.Type = followType
 	}
 	return id
 }
@@ -51,6 +57,7 @@ func (s *stress) produce(ctx context.Context) error {
 	for i := range batch {
 		d := s.delivery("")
 		d.Identity, d.Lease, d.MaxAttempts = s.someIdentity(), stressLease, 5
+		d.Follows = d.Identity.Type == followType
 		batch[i] = d
 	}
 	s.queue.put(batch...)
@@ -71,13 +78,8 @@ func (s *stress) call(ctx context.Context) error {
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	for _, id := range wanted {
-		r := Request{Identity: id, Input: []byte(`{"called": true}`), MaxAttempts: 5}
-		if id.Scope.Kind == dedupe.WorkspaceScope {
-			_, _, err = s.On(tx).EnsureWorkspaceRunWithIdentity(ctx, r)
-		} else {
-			_, _, err = s.On(tx).EnsureRunWithIdentity(ctx, r)
-		}
-		if err != nil {
+		r := Request{Identity: id, Input: []byte(`{"called": true}`), MaxAttempts: 5, Follows: id.Type == followType}
+		if _, _, err = s.On(tx).Ensure(ctx, r); err != nil {
 			return err
 		}
 	}
@@ -93,9 +95,23 @@ func (s *stress) call(ctx context.Context) error {
 
 // cancel asks for the cancellation of a run.
 func (s *stress) cancel(ctx context.Context) error {
-	_, err := s.pool.Exec(ctx, `update oprun.operation_runs set cancel_requested_at = now() where id = (
-		select id from oprun.operation_runs where completed_at is null order by random() limit 1 for update skip locked)`)
+	var id uuid.UUID
+	err := s.pool.QueryRow(ctx, "select id from oprun.operation_runs where completed_at is null order by random() limit 1").Scan(&id)
+	if err == nil {
+		_, err = s.Cancel(ctx, id, "", "")
+	}
+	if errors.Is(err, pgx.ErrNoRows) || hasCode(err, lockTimeout) {
+		err = nil
+	}
 	return errors.Join(err, upTo(ctx, 40*time.Millisecond))
+}
+
+// suspend lets the tenant rest for a moment.
+func (s *stress) suspend(ctx context.Context) error {
+	_, err := s.Suspend(ctx, s.tenant.ExternalID)
+	err = errors.Join(err, upTo(ctx, 60*time.Millisecond))
+	_, _, back := s.Resume(context.WithoutCancel(ctx), s.tenant.ExternalID)
+	return errors.Join(err, back, upTo(ctx, 300*time.Millisecond))
 }
 
 // work is one round of a worker: claim, and deal with what may run in one way or another.
@@ -118,7 +134,9 @@ func (s *stress) work(ctx context.Context) error {
 	for i, a := range answers {
 		switch {
 		case a.Verdict == dedupe.Execute:
-			running = append(running, hold(batch[i], a))
+			h := hold(batch[i], a)
+			h.Follows = batch[i].Follows
+			running = append(running, h)
 		case a.Verdict == dedupe.Busy, s.chance(3): // a lost acknowledgement
 			back = append(back, batch[i])
 		case a.Verdict == dedupe.Rejected, a.Verdict == dedupe.UnknownRun:
@@ -227,6 +245,6 @@ func (s *stress) relay(ctx context.Context) error {
 func (s *stress) publication(r DueRun) Delivery {
 	return Delivery{
 		RunID: r.ID, Named: true, Identity: dedupe.Identity{Scope: r.Scope, Type: r.Type}, Token: uuid.New(),
-		Lease: stressLease, MaxAttempts: 5,
+		Lease: stressLease, MaxAttempts: 5, Follows: r.Type == followType,
 	}
 }

@@ -42,6 +42,7 @@ func TestStress(t *testing.T) {
 		group.Go(func() error { return s.untilDrained(ctx, s.work) })
 	}
 	group.Go(func() error { return s.during(ctx, s.cancel) })
+	group.Go(func() error { return s.during(ctx, s.suspend) })
 	group.Go(func() error { return s.end(ctx) })
 	must(t, group.Wait())
 	s.check()
@@ -136,7 +137,9 @@ func (s *stress) check() {
 	effects := query[int](s.scene, "select count(*) from effects")
 	s.t.Logf("%d messages and %d requests, %d runs, %d attempts, %d fenced, %d effects",
 		len(ids), s.requests.Load(), runs, s.executed.Load(), s.fenced.Load(), effects)
-	if s.fenced.Load() == 0 || effects == 0 || s.executed.Load() <= int64(runs)/2 {
+	followUps := query[int](s.scene, "select count(*) from changes where promoted")
+	s.t.Logf("%d follow-ups were promoted", followUps)
+	if followUps == 0 || s.fenced.Load() == 0 || effects == 0 || s.executed.Load() <= int64(runs)/2 {
 		s.t.Error("there was no stress")
 	}
 }

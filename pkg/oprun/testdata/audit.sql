@@ -3,7 +3,7 @@ create table effects (run_id uuid not null, token uuid not null);
 
 create table changes (
   run_id uuid not null, old_status text, new_status text not null, old_token uuid, new_token uuid, old_lease timestamptz,
-  at timestamptz not null default clock_timestamp());
+  promoted boolean not null default false, at timestamptz not null default clock_timestamp());
 
 create function watch() returns trigger language plpgsql as $$
 begin
@@ -20,8 +20,9 @@ begin
        (old.id, old.workspace_id, old.tenant_id, old.type, old.run_identity_hash) then
       raise exception 'I11: run % became another', old.id;
     end if;
-    insert into changes (run_id, old_status, new_status, old_token, new_token, old_lease)
-    values (new.id, old.status, new.status, old.claim_token, new.claim_token, old.lease_expires_at);
+    insert into changes (run_id, old_status, new_status, old_token, new_token, old_lease, promoted)
+    values (new.id, old.status, new.status, old.claim_token, new.claim_token, old.lease_expires_at,
+      old.follow_up and not new.follow_up);
   else
     insert into changes (run_id, new_status, new_token) values (new.id, new.status, new.claim_token);
   end if;
