@@ -28,12 +28,19 @@ type input struct {
 	Request int    `json:"request"`
 }
 
+// Two types that are treated specially outside of their handlers.
+const (
+	followType = "torture.follow" // the auditor in the database notes their claims (I6)
+	doomedType = "torture.doomed" // their clients cancel them, as soon as they know the run
+)
+
 // kind is a job type of the torture: what it declares, how its handler behaves, and how its runs must end.
 type kind struct {
 	jobType string
 	weight  int // of a hundred or so requests
 	job     catalog.Job
 	want    oprun.Outcome
+	or      oprun.Outcome // which is as good; empty: none
 	handle  func(ctx context.Context, job *jobs.Job[input]) error
 }
 
@@ -42,21 +49,28 @@ func kinds() []kind {
 	patient := catalog.Retry{MaxAttempts: 200, Initial: 50 * time.Millisecond, Max: time.Second}
 	poisoned := catalog.Retry{MaxAttempts: 3, Initial: 50 * time.Millisecond, Max: time.Second}
 	tenant := catalog.Job{ScopeKind: dedupe.TenantScope, Identity: []string{"key"}, Lease: lease, Retry: patient}
-	workspace, each, poison := tenant, tenant, tenant
+	workspace, each, poison, follow, once, cool := tenant, tenant, tenant, tenant, tenant, tenant
 	workspace.ScopeKind = dedupe.WorkspaceScope
 	each.IdentityMode = dedupe.RequestMode
 	poison.Retry = poisoned
+	follow.OnDuplicate = catalog.FollowUp
+	once.IdentityMode = dedupe.OnceMode
+	cool.Cooldown = 3 * time.Second
 	return []kind{
-		{"torture.plain", 38, tenant, oprun.Succeeded, leaveEffect},
-		{"torture.desk", 8, workspace, oprun.Succeeded, leaveEffect},
-		{"torture.each", 8, each, oprun.Succeeded, leaveEffect},
-		{"torture.slow", 16, tenant, oprun.Succeeded, after(250*time.Millisecond, leaveEffect)},
-		{"torture.long", 1, tenant, oprun.Succeeded, after(2*lease, leaveEffect)},
-		{"torture.flaky", 12, tenant, oprun.Succeeded, flaky},
-		{"torture.panicky", 6, tenant, oprun.Succeeded, panicky},
-		{"torture.snoozy", 5, tenant, oprun.Succeeded, snoozy},
-		{"torture.poison", 4, poison, oprun.Failed, poisonous},
-		{"torture.blocked", 2, tenant, oprun.Blocked, blocked},
+		{"torture.plain", 38, tenant, oprun.Succeeded, "", leaveEffect},
+		{"torture.desk", 8, workspace, oprun.Succeeded, "", leaveEffect},
+		{"torture.each", 8, each, oprun.Succeeded, "", leaveEffect},
+		{"torture.slow", 16, tenant, oprun.Succeeded, "", after(250*time.Millisecond, leaveEffect)},
+		{"torture.long", 1, tenant, oprun.Succeeded, "", after(2*lease, leaveEffect)},
+		{"torture.flaky", 12, tenant, oprun.Succeeded, "", flaky},
+		{"torture.panicky", 6, tenant, oprun.Succeeded, "", panicky},
+		{"torture.snoozy", 5, tenant, oprun.Succeeded, "", snoozy},
+		{"torture.poison", 4, poison, oprun.Failed, "", poisonous},
+		{"torture.blocked", 2, tenant, oprun.Blocked, "", blocked},
+		{followType, 8, follow, oprun.Succeeded, "", after(250*time.Millisecond, leaveEffect)},
+		{"torture.once", 4, once, oprun.Succeeded, "", leaveEffect},
+		{"torture.cool", 4, cool, oprun.Succeeded, "", leaveEffect},
+		{doomedType, 4, tenant, oprun.Succeeded, oprun.Cancelled, after(250*time.Millisecond, leaveEffect)},
 	}
 }
 

@@ -41,7 +41,8 @@ var faults = []fault{
 	{"nats killed", 10, (*nemesis).killNATS},
 	{"stream purged", 8, (*nemesis).purge},
 	{"stream made anew", 6, (*nemesis).recreate},
-	{"transaction held", 8, (*nemesis).hold},
+	{"transaction held", 6, (*nemesis).hold},
+	{"tenant suspended", 6, (*nemesis).suspend},
 }
 
 func newNemesis(s *stage, c *consumers, config Config) *nemesis {
@@ -201,6 +202,18 @@ func (n *nemesis) hold(ctx context.Context, rng *rand.Rand, number int) error {
 	a.scope = one(rng, a.world.scopes[dedupe.TenantScope])
 	n.transact(ctx, a, 2*time.Second+upTo(rng, 4*time.Second), rng.Float64() < 0.5)
 	return nil
+}
+
+// suspend lets a tenant rest for a while.
+func (n *nemesis) suspend(ctx context.Context, rng *rand.Rand, _ int) error {
+	w := one(rng, n.worlds[:])
+	tenant := one(rng, w.scopes[dedupe.TenantScope]).ID
+	_, _ = w.ledger.Suspend(ctx, tenant)
+	wait(ctx, upTo(rng, 4*time.Second))
+	return n.insist(context.WithoutCancel(ctx), func(ctx context.Context) error {
+		_, _, err := w.ledger.Resume(ctx, tenant)
+		return err
+	})
 }
 
 func upTo(rng *rand.Rand, longest time.Duration) time.Duration {

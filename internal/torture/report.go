@@ -17,12 +17,13 @@ func (a *audit) report(config Config, n *nemesis, consumers *consumers, busy, to
 		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
 	}
 	row("seed", "%d", config.Seed)
-	row("jobs", "%d asked for, of %d", len(a.requests), config.Jobs)
+	row("jobs", "%d asked for, of %d; %d more in transactions that were held", len(a.requests)-a.held(), config.Jobs, a.held())
 	row("faults", "%d: %s", n.count(), spell(n.faults()))
 	row("consumers", "%d started, %d ended unasked and were replaced", len(consumers.all), consumers.unasked)
 	row("answers", "%s", spell(a.by(func(r *request) string { return string(r.Event) })))
 	row("ways", "%s", spell(a.by(func(r *request) string { return string(r.Way) })))
 	row("ends", "%s", spell(a.sums))
+	row("joins", "%s", spell(a.verdicts()))
 	row("runs", "%d: %s", len(a.runs), spell(a.outcomes()))
 	row("lost, doubled", "%d, %d", a.sums[lost], a.sums[misplaced])
 	row("speed", "%.0f runs/s over %.0f s of faults, at rest %.1f s after them", float64(len(a.runs))/busy.Seconds(), busy.Seconds(), (took - busy).Seconds())
@@ -61,6 +62,25 @@ func (a *audit) by(what func(*request) string) map[string]int {
 	counts := map[string]int{}
 	for _, r := range a.requests {
 		counts[what(r)]++
+	}
+	return counts
+}
+
+// held counts the requests that were faults.
+func (a *audit) held() (n int) {
+	for number := range a.requests {
+		if number < numbersApart {
+			n++
+		}
+	}
+	return n
+}
+
+// verdicts are those of the recorded deliveries.
+func (a *audit) verdicts() map[string]int {
+	counts := map[string]int{}
+	for _, j := range a.joins {
+		counts[j.Verdict]++
 	}
 	return counts
 }

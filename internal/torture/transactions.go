@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"oprun.example/pkg/catalog"
 	"oprun.example/pkg/dedupe"
 	"oprun.example/pkg/oprun"
 )
@@ -19,12 +20,11 @@ func (a ask) dispatch(ctx context.Context, tx pgx.Tx) (runID uuid.UUID, created 
 	if err != nil {
 		return uuid.Nil, false, err
 	}
-	request := oprun.Request{Identity: identity, Input: a.body(), InitiatorName: "torture", MaxAttempts: a.kind.job.Retry.MaxAttempts}
-	ensure := a.world.ledger.On(tx).EnsureRunWithIdentity
-	if a.scope.Kind == dedupe.WorkspaceScope {
-		ensure = a.world.ledger.On(tx).EnsureWorkspaceRunWithIdentity
+	request := oprun.Request{
+		Identity: identity, Input: a.body(), InitiatorName: "torture", MaxAttempts: a.kind.job.Retry.MaxAttempts,
+		Once: a.kind.job.IdentityMode == dedupe.OnceMode, Cools: a.kind.job.Cooldown > 0, Follows: a.kind.job.OnDuplicate == catalog.FollowUp,
 	}
-	run, created, err := ensure(ctx, request)
+	run, created, err := a.world.ledger.On(tx).Ensure(ctx, request)
 	return run.ID, created, err
 }
 
@@ -66,6 +66,9 @@ func (s *stage) transact(ctx context.Context, a ask, hold time.Duration, abort b
 		answer.Error = err.Error()
 	}
 	s.history.note(answer)
+	if answer.Event == ok && a.kind.jobType == doomedType {
+		_, _ = a.world.ledger.Cancel(ctx, answer.RunID, "torture", "it was doomed") // or not: both is fine
+	}
 }
 
 // inside does the caller's work: its own row, and the run.
