@@ -24,6 +24,7 @@ type violation struct{ invariant, text string }
 const (
 	ran       = "ran"               // it had a run of its own
 	joined    = "joined"            // the run that it met served it
+	both      = "ran and joined"    // of two copies in hand as an owner ended, each one thing
 	buried    = "dead letter"       // it could never run, and is kept
 	turned    = "refused"           // never accepted
 	happened  = "unknown, happened" // its answer was lost, and it was accepted

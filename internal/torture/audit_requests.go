@@ -62,13 +62,16 @@ func (a *audit) published(r *request) string {
 	return turned
 }
 
-// served checks that the occurrence ran or joined, once.
+// served checks that the occurrence ran or joined. It may have done both: of two copies that are in hand as the owner
+// ends, one joined it, and the other then ran, once (protocol.md §3).
 func (a *audit) served(r *request, id uuid.UUID) string {
 	own, hasRun := a.runs[id]
 	met, hasJoined := a.joins[id]
 	switch {
 	case hasRun && hasJoined:
-		a.violates("I5", "request %d (%s): it has run %s and joined run %s", r.Request, r.Type, id, met.RunID)
+		a.own(r, own)
+		a.joined(r, met.RunID)
+		return both
 	case hasRun:
 		a.own(r, own)
 		return ran
