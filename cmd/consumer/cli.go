@@ -25,6 +25,7 @@ type cli struct {
 	Tenants     tenantsCommands    `cmd:"" help:"List and add tenants."`
 	Runs        runsCommands       `cmd:"" help:"Look at runs."`
 	Deadletters deadLetterCommands `cmd:"" help:"Look at messages that could never run."`
+	Audit       auditCommand       `cmd:"" help:"Compare the stream with the ledger: unaccounted and doubled messages, by count and by place."`
 }
 
 // settings are what every subcommand may be told.

@@ -51,6 +51,7 @@ var plan = map[string]row{
 	"migrations":        {nil, []string{pgx}},
 
 	"internal/failpoint": {nil, nil},
+	"internal/crash":     {nil, nil}, // tests only
 
 	"cmd/consumer":  {[]string{"internal/admin", "internal/remote", "internal/proc", "pkg/jobs", "migrations"}, []string{kong, natsGo, pgx, prometheus, uuid}},
 	"cmd/publisher": {[]string{"internal/proc", "pkg/events", "pkg/catalog", "pkg/oprun"}, []string{kong, natsGo, pgx, uuid}},

@@ -28,8 +28,8 @@ func TestWithoutRule(t *testing.T) {
 			t.Parallel()
 			t.Run("switched off is reported", func(t *testing.T) {
 				t.Parallel()
-				s := newScene(t)
-				s.off = rule
+				s := &scene{t: t, off: rule}
+				s.begin()
 				test.story(s, true)
 				s.within(brokenPatience, func() bool { return s.drained() && reported(s, test.breach) })
 				s.stop()
@@ -39,7 +39,8 @@ func TestWithoutRule(t *testing.T) {
 			})
 			t.Run("in force leaves nothing to report", func(t *testing.T) {
 				t.Parallel()
-				s := newScene(t)
+				s := &scene{t: t}
+				s.begin()
 				test.story(s, false)
 				s.end()
 			})

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"testing"
 	"time"
 
 	"oprun.example/internal/devstack"
@@ -16,14 +15,14 @@ import (
 )
 
 // streamStories take the stream's messages away while a worker is broken. What was born in the ledger survives that.
-func streamStories() map[string]func(*testing.T) {
-	found := map[string]func(*testing.T){}
+func streamStories() map[string]story {
+	found := map[string]story{}
 	for name, lose := range map[string]func(*scene){"purged": (*scene).purge, "made anew": (*scene).remake} {
 		for action, point := range map[string]failpoint.Point{
 			kills: failpoint.RunDuring, stops: failpoint.RunDuring, fails: failpoint.PubAck, delays: failpoint.ClaimBefore,
 		} {
-			found["stream "+name+" "+action] = func(t *testing.T) {
-				s := newScene(t)
+			found["stream "+name+" "+action] = func(s *scene) {
+				s.begin()
 				s.dispatch("a")
 				s.dispatch("b")
 				victim := s.worker(fault(point, action))
@@ -56,30 +55,30 @@ func beBroker() error {
 }
 
 // startBroker starts a broker process and returns its address; port -1 is a free one.
-func startBroker(t *testing.T, store, port string) (broker *process, url string) {
-	t.Helper()
-	broker = spawn(t, "broker", "OPRUN_CRASH_TEST_STORE="+store, "OPRUN_CRASH_TEST_PORT="+port)
-	url = must(broker.stdout.ReadString('\n'))(t)
+func (s *scene) startBroker(store, port string) (broker *process, url string) {
+	s.t.Helper()
+	broker = spawn(s.t, "broker", "OPRUN_CRASH_TEST_STORE="+store, "OPRUN_CRASH_TEST_PORT="+port)
+	url = must(broker.stdout.ReadString('\n'))(s.t)
 	return broker, strings.TrimSpace(url)
 }
 
 // brokerStories break the broker while jobs are in hand, on their way and born.
-func brokerStories() map[string]func(*testing.T) {
-	return map[string]func(*testing.T){
-		"broker " + kills: func(t *testing.T) {
-			store := t.TempDir()
-			broker, url := startBroker(t, store, "-1")
-			s := sceneOn(t, url, devstack.Database(t))
+func brokerStories() map[string]story {
+	return map[string]story{
+		"broker " + kills: func(s *scene) {
+			store := s.t.TempDir()
+			broker, url := s.startBroker(store, "-1")
+			s.beginOn(url, devstack.Database(s.t))
 			s.inHand()
 			broker.kill()
 			s.dispatch("while it is away")
-			startBroker(t, store, url[strings.LastIndex(url, ":")+1:])
+			s.startBroker(store, url[strings.LastIndex(url, ":")+1:])
 			s.publish(args{Key: "after"})
 			s.end()
 		},
-		"broker " + stops: func(t *testing.T) {
-			broker, url := startBroker(t, t.TempDir(), "-1")
-			s := sceneOn(t, url, devstack.Database(t))
+		"broker " + stops: func(s *scene) {
+			broker, url := s.startBroker(s.t.TempDir(), "-1")
+			s.beginOn(url, devstack.Database(s.t))
 			s.inHand()
 			broker.signal(syscall.SIGSTOP)
 			s.dispatch("while it is away")

@@ -15,20 +15,20 @@ import (
 // take over, what was frozen wakes up again, and in the end every accepted job has exactly one effect.
 func TestCrash(t *testing.T) {
 	t.Parallel()
-	for name, story := range stories() {
+	for name, play := range stories() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			story(t)
+			play(&scene{t: t})
 		})
 	}
 }
 
 // stories returns them by the names that the matrix knows.
-func stories() map[string]func(*testing.T) {
-	all := map[string]func(*testing.T){}
-	for _, part := range []map[string]func(*testing.T){
+func stories() map[string]story {
+	all := map[string]story{}
+	for _, part := range []map[string]story{
 		pointStories(), sweepStories(), streamStories(), brokerStories(), postgresStories(), callerStories(), replayStories(),
-		cancelStories(), promotionStories(),
+		cancelStories(), promotionStories(), consumerStories(),
 	} {
 		maps.Copy(all, part)
 	}
@@ -52,23 +52,23 @@ func fault(point failpoint.Point, action string) string {
 }
 
 // pointStories break one worker at a crash point and let another take over.
-func pointStories() map[string]func(*testing.T) {
+func pointStories() map[string]story {
 	all := []string{kills, stops, fails, delays}
-	found := map[string]func(*testing.T){}
+	found := map[string]story{}
 	for point, actions := range map[failpoint.Point][]string{
 		failpoint.ClaimBefore: all, failpoint.ClaimAfter: all, failpoint.RunDuring: all, failpoint.FinishBefore: all,
 		failpoint.CommitBefore: all, failpoint.CommitAfter: all, failpoint.ParkAfter: all, failpoint.AckBefore: all,
 		failpoint.AckAfter: {kills, stops}, failpoint.PublishBefore: all, failpoint.PubAck: all, failpoint.MarkBefore: all,
 	} {
 		for _, action := range actions {
-			found[string(point)+" "+action] = func(t *testing.T) { breakAt(t, point, action) }
+			found[string(point)+" "+action] = func(s *scene) { s.breakAt(point, action) }
 		}
 	}
 	return found
 }
 
-func breakAt(t *testing.T, point failpoint.Point, action string) {
-	s := newScene(t)
+func (s *scene) breakAt(point failpoint.Point, action string) {
+	s.begin()
 	s.load()
 	victim := s.worker(fault(point, action))
 	victim.strikes()
@@ -80,7 +80,7 @@ func breakAt(t *testing.T, point failpoint.Point, action string) {
 	// The handler of a frozen worker came to its end after the lease, and was refused (I9).
 	if action == stops && (point == failpoint.RunDuring || point == failpoint.FinishBefore) {
 		if s.count("select count(*) from oprun.operation_run_attempts where result = 'fenced'") == 0 {
-			t.Error("no attempt was recorded as fenced")
+			s.t.Error("no attempt was recorded as fenced")
 		}
 	}
 }
@@ -103,18 +103,18 @@ func (s *scene) stranded() bool {
 }
 
 // sweepStories leave a run that only a sweeper can find, to two of them, of which one breaks.
-func sweepStories() map[string]func(*testing.T) {
-	found := map[string]func(*testing.T){}
+func sweepStories() map[string]story {
+	found := map[string]story{}
 	for _, point := range []failpoint.Point{failpoint.SweepBefore, failpoint.SweepAfter} {
 		for _, action := range []string{kills, stops, fails, delays} {
-			found[string(point)+" "+action] = func(t *testing.T) { breakSweeperAt(t, point, action) }
+			found[string(point)+" "+action] = func(s *scene) { s.breakSweeperAt(point, action) }
 		}
 	}
 	return found
 }
 
-func breakSweeperAt(t *testing.T, point failpoint.Point, action string) {
-	s := newScene(t)
+func (s *scene) breakSweeperAt(point failpoint.Point, action string) {
+	s.begin()
 	s.abandon("a", "b")
 	victim := s.worker(fault(point, action))
 	victim.strikes()

@@ -3,9 +3,9 @@
 package crash
 
 import (
-	"bufio"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"testing"
 
@@ -21,8 +21,7 @@ var roles = map[string]func() error{"worker": beWorker, "broker": beBroker}
 func TestMain(m *testing.M) {
 	if be := roles[os.Getenv(role)]; be != nil {
 		go func() {
-			for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-			}
+			_, _ = io.Copy(io.Discard, os.Stdin)
 			os.Exit(1)
 		}()
 		if err := be(); err != nil {
@@ -35,5 +34,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "16"); err != nil {
 		panic(err)
 	}
-	os.Exit(devstack.Run(m))
+	code := devstack.Run(m)
+	removeConsumer()
+	os.Exit(code)
 }

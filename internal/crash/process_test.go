@@ -34,6 +34,11 @@ func spawn(t testing.TB, as string, environment ...string) *process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(append(os.Environ(), role+"="+as), environment...)
+	return launch(t, cmd)
+}
+
+func launch(t testing.TB, cmd *exec.Cmd) *process {
+	t.Helper()
 	p := &process{t: t, cmd: cmd, struck: make(chan string, 64), works: make(chan struct{}), ended: make(chan struct{})}
 	p.stdin = must(cmd.StdinPipe())(t)
 	p.stdout = bufio.NewReader(must(cmd.StdoutPipe())(t))
@@ -53,7 +58,7 @@ func (p *process) read(log io.Reader) {
 	defer close(p.ended)
 	for lines := bufio.NewScanner(log); lines.Scan(); {
 		fmt.Fprintf(p.t.Output(), "%d: %s\n", p.cmd.Process.Pid, lines.Text())
-		if strings.Contains(lines.Text(), `msg="worker started"`) {
+		if strings.Contains(lines.Text(), "worker started") {
 			close(p.works)
 		}
 		if fault, ok := strings.CutPrefix(lines.Text(), "failpoint: "); ok {

@@ -3,35 +3,33 @@
 package crash
 
 import (
-	"testing"
-
 	"oprun.example/internal/failpoint"
 	"oprun.example/pkg/oprun"
 )
 
 // cancelStories ask for a run's cancellation when its effects are done and it is not ended, or its end is not
 // committed. Either it is cancelled and has no effect, or it has succeeded with one; a success that comes first wins.
-func cancelStories() map[string]func(*testing.T) {
-	found := map[string]func(*testing.T){}
+func cancelStories() map[string]story {
+	found := map[string]story{}
 	for action, want := range map[string]oprun.Outcome{
 		kills: oprun.Cancelled, stops: oprun.Cancelled, fails: "", delays: oprun.Succeeded, // "": whichever is first
 	} {
-		found["cancel "+action] = func(t *testing.T) { cancelRaces(t, failpoint.FinishBefore, action, want) }
+		found["cancel "+action] = func(s *scene) { s.cancelRaces(failpoint.FinishBefore, action, want) }
 	}
-	found["cancel locked "+delays] = func(t *testing.T) { cancelRaces(t, failpoint.CommitBefore, delays, oprun.Succeeded) }
+	found["cancel locked "+delays] = func(s *scene) { s.cancelRaces(failpoint.CommitBefore, delays, oprun.Succeeded) }
 	return found
 }
 
-func cancelRaces(t *testing.T, point failpoint.Point, action string, want oprun.Outcome) {
-	s := newScene(t)
+func (s *scene) cancelRaces(point failpoint.Point, action string, want oprun.Outcome) {
+	s.begin()
 	run := s.publish(args{Key: "a"})
 	s.cancelled = append(s.cancelled, run)
 	victim := s.worker(fault(point, action))
 	victim.strikes()
 	s.eventually("the ledger to take the request", func() bool {
-		_, err := s.ledger.Cancel(t.Context(), run, "tester", "a race")
+		_, err := s.ledger.Cancel(s.t.Context(), run, "tester", "a race")
 		if err != nil && !oprun.Unavailable(err) { // the run is locked
-			t.Fatal(err)
+			s.t.Fatal(err)
 		}
 		return err == nil
 	})
@@ -40,25 +38,25 @@ func cancelRaces(t *testing.T, point failpoint.Point, action string, want oprun.
 		s.outlasts(victim)
 	}
 	s.end()
-	if got := must(s.ledger.Run(t.Context(), run))(t); want != "" && got.Outcome != want {
-		t.Errorf("the run ended as %s, want %s", got.Outcome, want)
+	if got := must(s.ledger.Run(s.t.Context(), run))(s.t); want != "" && got.Outcome != want {
+		s.t.Errorf("the run ended as %s, want %s", got.Outcome, want)
 	}
 }
 
 // promotionStories break the end of an owner, which hands its place to the follow-up behind it, while new requests want
 // that place. Every request is covered by a claim that is later than itself (I6).
-func promotionStories() map[string]func(*testing.T) {
-	found := map[string]func(*testing.T){}
+func promotionStories() map[string]story {
+	found := map[string]story{}
 	for _, action := range []string{kills, stops, fails, delays} {
-		found["promotion "+action] = func(t *testing.T) { promotionRaces(t, failpoint.FinishBefore, action) }
+		found["promotion "+action] = func(s *scene) { s.promotionRaces(failpoint.FinishBefore, action) }
 		// The end of the owner is not committed: nobody can wait behind it, nor take its place.
-		found["promotion uncommitted "+action] = func(t *testing.T) { promotionRaces(t, failpoint.CommitBefore, action) }
+		found["promotion uncommitted "+action] = func(s *scene) { s.promotionRaces(failpoint.CommitBefore, action) }
 	}
 	return found
 }
 
-func promotionRaces(t *testing.T, point failpoint.Point, action string) {
-	s := newScene(t)
+func (s *scene) promotionRaces(point failpoint.Point, action string) {
+	s.begin()
 	request := func() { s.publishAs(followType, args{Key: "a"}) }
 	owner := s.publishAs(followType, args{Key: "a"})
 	victim := s.worker(fault(point, action))
@@ -78,7 +76,7 @@ func promotionRaces(t *testing.T, point failpoint.Point, action string) {
 		})
 		victim.cont()
 	}
-	s.eventually("the owner to end", func() bool { return must(s.ledger.Run(t.Context(), owner))(t).Status == "completed" })
+	s.eventually("the owner to end", func() bool { return must(s.ledger.Run(s.t.Context(), owner))(s.t).Status == "completed" })
 	request()
 	request()
 	s.end()

@@ -3,8 +3,6 @@
 package crash
 
 import (
-	"testing"
-
 	"github.com/google/uuid"
 
 	"oprun.example/internal/devstack"
@@ -13,11 +11,11 @@ import (
 
 // replayStories have the consumer deliver its whole stream again, to workers of which one breaks in the middle of it:
 // on the same ledger nothing happens, on an empty one everything once more.
-func replayStories() map[string]func(*testing.T) {
-	found := map[string]func(*testing.T){}
+func replayStories() map[string]story {
+	found := map[string]story{}
 	for _, action := range []string{kills, stops, fails, delays} {
-		found["replay "+action] = func(t *testing.T) {
-			s := newScene(t)
+		found["replay "+action] = func(s *scene) {
+			s.begin()
 			for _, key := range []string{"a", "b", "a", "c"} {
 				s.publish(args{Key: key})
 			}
@@ -28,14 +26,14 @@ func replayStories() map[string]func(*testing.T) {
 			s.rewind()
 			s.broken(action)
 			if n := s.count("select count(*) from oprun.operation_runs"); n != runs {
-				t.Errorf("there are %d runs after a replay on the same ledger, want the %d from before", n, runs)
+				s.t.Errorf("there are %d runs after a replay on the same ledger, want the %d from before", n, runs)
 			}
 
 			s.emptyLedger()
 			s.rewind()
 			s.broken(action)
 			if n := s.count("select count(*) from effects"); n < 3 {
-				t.Errorf("%d effects on an empty ledger, want one for each of the 3 identities at least", n)
+				s.t.Errorf("%d effects on an empty ledger, want one for each of the 3 identities at least", n)
 			}
 		}
 	}

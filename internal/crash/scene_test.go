@@ -22,6 +22,9 @@ import (
 	"oprun.example/pkg/oprun"
 )
 
+// story is something that happens on a scene, which it has to begin and to end.
+type story func(*scene)
+
 // scene is one story's own broker and database, the jobs that were accepted, and the worker processes.
 type scene struct {
 	t         *testing.T
@@ -44,28 +47,34 @@ type scene struct {
 //go:embed testdata/watch.sql
 var watchSQL string
 
-// newScene has a broker inside the test's process; others reach it over a port.
-func newScene(t *testing.T) *scene {
-	t.Helper()
-	server := must(devstack.StartNATS(devstack.NATSConfig{Port: -1}))(t)
-	t.Cleanup(func() { check(t, server.Close()) })
-	return sceneOn(t, server.URL(), devstack.Database(t))
+// begin makes the broker and the database.
+func (s *scene) begin() {
+	s.t.Helper()
+	s.beginOn(s.brokerHere(), devstack.Database(s.t))
 }
 
-func sceneOn(t *testing.T, broker, database string) *scene {
-	t.Helper()
-	s := &scene{t: t, broker: broker, topology: events.DefaultTopology(), declared: must(declare(shortLease))(t)}
+// brokerHere starts a broker inside the test's process; others reach it over a port.
+func (s *scene) brokerHere() (url string) {
+	s.t.Helper()
+	server := must(devstack.StartNATS(devstack.NATSConfig{Port: -1}))(s.t)
+	s.t.Cleanup(func() { check(s.t, server.Close()) })
+	return server.URL()
+}
+
+// beginOn takes this broker and this migrated database.
+func (s *scene) beginOn(broker, database string) {
+	s.t.Helper()
+	s.broker, s.topology, s.declared = broker, events.DefaultTopology(), must(declare(shortLease))(s.t)
 	s.topology.AckWait = shortAckWait
-	conn := must(nats.Connect(broker, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond)))(t)
-	t.Cleanup(conn.Close)
-	s.js = must(jetstream.New(conn))(t)
-	must(s.topology.Apply(t.Context(), s.js, false))(t)
+	conn := must(nats.Connect(broker, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond)))(s.t)
+	s.t.Cleanup(conn.Close)
+	s.js = must(jetstream.New(conn))(s.t)
+	must(s.topology.Apply(s.t.Context(), s.js, false))(s.t)
 	s.publisher = events.NewPublisher(s.js, events.PublisherConfig{})
 	s.open(database)
-	_, tenant, err := s.ledger.Seed(t.Context(), "")
-	check(t, err)
+	_, tenant, err := s.ledger.Seed(s.t.Context(), "")
+	check(s.t, err)
 	s.tenant = tenant.ExternalID
-	return s
 }
 
 // open makes this migrated database the scene's, and watches it.
@@ -82,10 +91,13 @@ func (s *scene) open(database string) {
 // worker starts a worker process with these faults; it has to end well, unless it is killed.
 func (s *scene) worker(faults string, environment ...string) *process {
 	s.t.Helper()
-	environment = append([]string{"NATS_URL=" + s.broker, "DATABASE_URL=" + s.database, "OPRUN_FAILPOINTS=" + faults, "OPRUN_BREAK=" + string(s.off)}, environment...)
-	p := spawn(s.t, "worker", environment...)
+	p := spawn(s.t, "worker", append(s.environment(faults), environment...)...)
 	s.workers = append(s.workers, p)
 	return p
+}
+
+func (s *scene) environment(faults string) []string {
+	return []string{"NATS_URL=" + s.broker, "DATABASE_URL=" + s.database, "OPRUN_FAILPOINTS=" + faults, "OPRUN_BREAK=" + string(s.off)}
 }
 
 // load has jobs of every kind accepted: by message and by the ledger, one whose first attempt fails, and one request

@@ -44,8 +44,8 @@ var builtinJobs = sync.OnceValue(func() map[string]Job {
 
 // builtinSchedules are theirs, by name.
 var builtinSchedules = map[string]Schedule{
-	ReconcileAdapterRuns: {Type: ReconcileAdapterRuns, Cron: "@every 10m", builtin: true},
-	DeleteExpiredRuns:    {Type: DeleteExpiredRuns, Cron: "@every 1h", builtin: true},
+	ReconcileAdapterRuns: {Type: ReconcileAdapterRuns, Cron: "@every 10m"},
+	DeleteExpiredRuns:    {Type: DeleteExpiredRuns, Cron: "@every 1h"},
 }
 
 // IsBuiltin reports whether a job type is one that every catalogue has without declaring it. Nobody else's handler

@@ -98,21 +98,3 @@ func (c *Catalog) Alias(ceType string) (string, bool) {
 	jobType, ok := c.aliases[ceType]
 	return jobType, ok
 }
-
-// Policies lists, by name and in a fixed order, what the catalogue asks for beyond one active run per identity:
-// follow-ups, runs that happen once, cooldowns and schedules. A worker that cannot keep such a promise refuses the
-// catalogue with these lines. The schedules that are built in are none of it.
-func (c *Catalog) Policies() []string {
-	var asked []string
-	for _, jobType := range slices.Sorted(maps.Keys(c.Jobs)) {
-		for _, policy := range c.Jobs[jobType].policies() {
-			asked = append(asked, "job "+jobType+": "+policy)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Schedules)) {
-		if !c.Schedules[name].builtin {
-			asked = append(asked, "schedule "+name)
-		}
-	}
-	return asked
-}

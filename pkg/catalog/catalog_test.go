@@ -121,23 +121,6 @@ func TestAliasNamesTheJobType(t *testing.T) {
 	}
 }
 
-func TestPoliciesAreListedByName(t *testing.T) {
-	t.Parallel()
-	declared := inGo()
-	declared.Jobs["assignments.watch"] = catalog.Job{ScopeKind: dedupe.TenantScope, Identity: []string{}, OnDuplicate: catalog.FollowUp}
-	c, err := catalog.New(declared, os.DirFS("testdata"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []string{
-		"job assignments.fetch: cooldown", "job assignments.restore: identity_mode once", "job assignments.watch: on_duplicate follow_up",
-		"schedule assignments.nightly", "schedule assignments.often",
-	}
-	if diff := cmp.Diff(want, c.Policies()); diff != "" {
-		t.Error(diff)
-	}
-}
-
 func TestDeclarationIsCopied(t *testing.T) {
 	t.Parallel()
 	declared := inGo()

@@ -25,10 +25,8 @@ func Example() {
 	}
 	job := jobs.Jobs["assignments.fetch"]
 	fmt.Println(job.Rule().Inputs, job.Timeout, job.Lease, job.Retry.MaxAttempts)
-	fmt.Println(jobs.Policies())
 	// Output:
 	// [connection_id policy_type] 15m0s 30s 5
-	// [job assignments.fetch: cooldown]
 }
 
 // Every mistake of a file is named at once, by line and field.

@@ -84,21 +84,6 @@ func (j Job) Rule() dedupe.Rule {
 	return dedupe.Rule{Mode: j.IdentityMode, Inputs: j.Identity}
 }
 
-// policies names what the job asks for beyond one active run per identity.
-func (j Job) policies() []string {
-	var asked []string
-	if j.OnDuplicate == FollowUp {
-		asked = append(asked, "on_duplicate follow_up")
-	}
-	if j.IdentityMode == dedupe.OnceMode {
-		asked = append(asked, "identity_mode once")
-	}
-	if j.Cooldown > 0 {
-		asked = append(asked, "cooldown")
-	}
-	return asked
-}
-
 // A year is longer than any run, and three of it do not overflow.
 const longest = 365 * 24 * time.Hour
 

@@ -19,8 +19,7 @@ type Schedule struct {
 	TimeZone string          // of the five fields, an IANA name; default UTC
 	Input    json.RawMessage // a JSON object; default {}
 
-	clock   clock
-	builtin bool // nobody declared it
+	clock clock
 }
 
 // Next returns the first fire time after t, in UTC and whole seconds; the zero time when there is none in five years.

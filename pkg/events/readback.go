@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,12 +20,24 @@ var ErrNoMessage = errors.New("the stream holds no such message")
 // says so; a leader that does not answer within two seconds is another error: the reply to a request that a broker
 // took with it never comes.
 func ReadBack(ctx context.Context, js jetstream.JetStream, stream string, seq uint64) (Message, error) {
+	m, err := leaderGet(ctx, js, stream, getRequest{Seq: seq})
+	if err != nil && !errors.Is(err, ErrNoMessage) {
+		err = fmt.Errorf("read message %d of stream %s: %w", seq, stream, err)
+	}
+	return m, err
+}
+
+// leaderGet asks the stream's leader for one message.
+func leaderGet(ctx context.Context, js jetstream.JetStream, stream string, request getRequest) (Message, error) {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	subject := APISubject(js, "STREAM.MSG.GET."+stream)
-	reply, err := js.Conn().RequestWithContext(ctx, subject, []byte(`{"seq":`+strconv.FormatUint(seq, 10)+`}`))
+	body, err := json.Marshal(request)
 	if err != nil {
-		return Message{}, fmt.Errorf("read message %d of stream %s: %w", seq, stream, err)
+		return Message{}, err
+	}
+	reply, err := js.Conn().RequestWithContext(ctx, APISubject(js, "STREAM.MSG.GET."+stream), body)
+	if err != nil {
+		return Message{}, err
 	}
 	var response struct {
 		Error   *jetstream.APIError `json:"error"`
@@ -39,19 +50,19 @@ func ReadBack(ctx context.Context, js jetstream.JetStream, stream string, seq ui
 		} `json:"message"`
 	}
 	if err := json.Unmarshal(reply.Data, &response); err != nil {
-		return Message{}, fmt.Errorf("read message %d of stream %s: %w", seq, stream, err)
+		return Message{}, err
 	}
 	if gone(response.Error) {
 		return Message{}, ErrNoMessage
 	}
 	if response.Error != nil {
-		return Message{}, fmt.Errorf("read message %d of stream %s: %w", seq, stream, response.Error)
+		return Message{}, response.Error
 	}
 	m := response.Message
 	var header nats.Header
 	if len(m.Header) > 0 {
 		if header, err = nats.DecodeHeadersMsg(m.Header); err != nil {
-			return Message{}, fmt.Errorf("read headers of message %d of stream %s: %w", seq, stream, err)
+			return Message{}, fmt.Errorf("read headers: %w", err)
 		}
 	}
 	return Message{m.Subject, header, m.Data, stream, m.Seq, m.Time}, nil

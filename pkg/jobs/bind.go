@@ -29,6 +29,9 @@ func (w *Worker) bind(ctx context.Context) error {
 		return fmt.Errorf("consumer %s delivers jobs that this worker does not run: its filter must be that of the types %s",
 			w.config.Consumer, strings.Join(w.config.Types, ", "))
 	}
+	if err := w.keepsLongEnough(ctx); err != nil {
+		return err
+	}
 	w.ackWait = config.AckWait
 	w.claimer = oprun.Claimer{Worker: w.config.Worker, Stream: w.config.Stream, AckWait: config.AckWait}
 	shortest := config.AckWait

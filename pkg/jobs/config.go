@@ -19,6 +19,9 @@ type Config struct {
 	Concurrency  int                   // messages in hand at once, running handlers among them; default 1024
 	DrainTimeout time.Duration         // how long running handlers may go on after a stop; default 25s
 	Poll         time.Duration         // how often relay and sweeper look; default 200ms
+	Retention    time.Duration         // how long the ledger keeps runs that have ended; default 90 days
+	Adapters     map[string]Adapter    // what domains know of runs, by job type, for housekeeping; default none
+	AuditEvery   time.Duration         // how often to compare stream and ledger, message by message; default 10m, negative: never
 	Worker       uuid.UUID             // shown as claimed_by; default a random one
 	Registry     prometheus.Registerer // default: one of its own
 	Logger       *slog.Logger          // default slog.Default()
@@ -31,6 +34,8 @@ func (c Config) withDefaults() Config {
 	c.Concurrency = orDefault(c.Concurrency, 1024)
 	c.DrainTimeout = orDefault(c.DrainTimeout, 25*time.Second)
 	c.Poll = orDefault(c.Poll, 200*time.Millisecond)
+	c.Retention = orDefault(c.Retention, 90*24*time.Hour)
+	c.AuditEvery = orDefault(c.AuditEvery, 10*time.Minute)
 	c.Worker = orDefault(c.Worker, uuid.New())
 	if c.Registry == nil {
 		c.Registry = prometheus.NewRegistry()

@@ -38,6 +38,9 @@ type metrics struct {
 	sweeps        *prometheus.CounterVec
 	relayed       prometheus.Gauge
 	swept         prometheus.Gauge
+	housekept     prometheus.Gauge
+	audited       prometheus.Gauge
+	unaccounted   prometheus.Gauge
 }
 
 // typeMetrics are the series of one job type, looked up once: a label look-up per job would show in a profile.
@@ -87,6 +90,9 @@ func newMetrics(registry prometheus.Registerer, types []string, free *slots) (*m
 		sweeps:        counters("sweeper_actions_total", "Running runs looked at by the sweeper, by action.", "action"),
 		relayed:       timestamp("relay_last_success_timestamp_seconds", "When the relay last looked at all due runs."),
 		swept:         timestamp("sweeper_last_success_timestamp_seconds", "When the sweeper last looked at all late runs."),
+		housekept:     timestamp("reconcile_last_success_timestamp_seconds", "When this process last reconciled runs with their domains, all adapters answering."),
+		audited:       timestamp("audit_last_success_timestamp_seconds", "When the audit last looked at all messages that the consumer has passed."),
+		unaccounted:   prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "oprun", Name: "unaccounted_messages", Help: "Messages that the consumer has passed and the ledger knows nothing of; the same from every worker, at most 1000."}),
 	}
 	for _, jobType := range append([]string{unknownType}, types...) {
 		m.types[jobType] = f.of(jobType)
@@ -103,7 +109,7 @@ func newMetrics(registry prometheus.Registerer, types []string, free *slots) (*m
 	slotsAvailable := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "oprun", Name: "slots_available", Help: "Messages that could be taken in hand now."},
 		func() float64 { return float64(free.available()) })
 	return m, register(registry, f.deliveries, f.runs, f.attempts, f.retries, f.published, f.deadLetters, f.reconciled, f.durations, f.queueWait,
-		f.running, f.droppedCounts, m.batchSize, m.queryDuration, m.sweeps, m.relayed, m.swept, slotsAvailable)
+		f.running, f.droppedCounts, m.batchSize, m.queryDuration, m.sweeps, m.relayed, m.swept, m.housekept, m.audited, m.unaccounted, slotsAvailable)
 }
 
 func register(registry prometheus.Registerer, collectors ...prometheus.Collector) error {

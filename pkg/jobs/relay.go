@@ -215,9 +215,8 @@ func (r *relay) end(ctx context.Context, run oprun.DueRun, reason oprun.EndReaso
 		RunID: run.ID, Reason: reason, DispatchNo: &run.DispatchNo, WithoutInput: reason == oprun.MessageLost,
 		Note: map[string]any{"by": "relay"},
 	})
+	r.reconciled(reason, ended)
 	for _, e := range ended {
-		r.metrics.reconciled[reason].Inc()
-		r.metrics.ofType(e.Type).runs[e.Outcome].Inc()
 		r.log.Error("run ended by the relay", "run_id", e.RunID.String(), "job_type", e.Type, "reason", string(reason))
 	}
 	return err

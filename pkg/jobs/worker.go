@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,10 +88,11 @@ func NewWorker(js jetstream.JetStream, ledger *oprun.Ledger, cat *catalog.Catalo
 func (w *Worker) addSpecs(cat *catalog.Catalog, mux *Mux) error {
 	types := w.config.Types
 	if len(types) == 0 {
-		// A built-in type is nobody's to handle: without a handler here it is not missed.
-		types = slices.DeleteFunc(slices.Sorted(maps.Keys(cat.Jobs)), func(jobType string) bool {
-			return cat.IsBuiltin(jobType) && mux.handlers[jobType] == nil
-		})
+		types = slices.Sorted(maps.Keys(cat.Jobs))
+	}
+	builtin, err := w.builtins(cat, mux)
+	if err != nil {
+		return err
 	}
 	var missing []string
 	for _, jobType := range types {
@@ -98,7 +100,7 @@ func (w *Worker) addSpecs(cat *catalog.Catalog, mux *Mux) error {
 		if !declared {
 			return fmt.Errorf("the catalogue declares no job type %s", jobType)
 		}
-		handler := mux.handlers[jobType]
+		handler := cmp.Or(builtin[jobType], mux.handlers[jobType])
 		if handler == nil {
 			missing = append(missing, jobType)
 			continue
@@ -109,7 +111,7 @@ func (w *Worker) addSpecs(cat *catalog.Catalog, mux *Mux) error {
 		slices.Sort(missing)
 		return fmt.Errorf("no handler for %s: add one, or name the types to run", strings.Join(missing, ", "))
 	}
-	if len(w.specs) == 0 {
+	if len(w.config.Types) == 0 && len(w.specs) == len(builtin) {
 		return errors.New("there is no job type to run: the catalogue is empty")
 	}
 	return w.addMetrics(types)
@@ -152,6 +154,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	upkeep.Go(func() { w.leaseLoop(lifetime) })
 	intake.Go(func() { w.relayLoop(stopping) })
 	intake.Go(func() { w.sweepLoop(stopping) })
+	intake.Go(func() { w.watchLoop(stopping) })
 	w.log.Info("worker started", "worker", w.config.Worker.String(), "types", len(w.specs), "concurrency", w.config.Concurrency)
 
 	// Each stage ends when the one before it has: nothing is closed under a writer.

@@ -57,8 +57,9 @@ type Ending struct {
 	Reason       EndReason
 	Outcome      Outcome        // empty: Failed
 	DispatchNo   *int           // only while this is the run's; nil: whatever it is
+	Attempt      *int           // the same, of its last attempt's number
 	WithoutInput bool           // only while the row has no input
-	Note         map[string]any // becomes context.reconciliation, with the reason
+	Note         map[string]any // becomes context.reconciliation, with the reason and the time
 }
 
 // End ends a run that is queued, or whose lease has ended, and promotes the follow-up that waits behind it. The answer
@@ -74,7 +75,7 @@ func (l *Ledger) End(ctx context.Context, e Ending) (ended []Ended, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("note on run %s: %w", e.RunID, err)
 	}
-	args := []any{rawID(e.RunID), e.DispatchNo, e.WithoutInput, string(e.Outcome), string(e.Reason), e.Reason.message(), string(note)}
+	args := []any{rawID(e.RunID), e.DispatchNo, e.WithoutInput, string(e.Outcome), string(e.Reason), e.Reason.message(), string(note), e.Attempt}
 	err = l.promoting(ctx, laneWait, []rawID{rawID(e.RunID)}, endRunSQL, args, func(rows pgx.Rows) error {
 		ended, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Ended])
 		return err

@@ -36,6 +36,9 @@ var hot = map[string][]string{
 	"ensure_made":      {"operation_run_deliveries_pkey", "operation_runs_pkey"},
 	"ensure_past":      {"runs_cooldown", "runs_once"},
 	"record_delivery":  nil,
+	"last_fire":        nil,
+	"fired":            nil,
+	"fire":             {"external_id_unique", "workspaces_pkey"},
 	"forgotten":        nil,
 	"extend":           {"operation_runs_pkey"},
 	"finish":           {"operation_runs_pkey"},
@@ -43,21 +46,32 @@ var hot = map[string][]string{
 	"confirm_wait":     {"operation_runs_pkey"},
 	"requeue":          {"operation_run_attempts_pkey", "operation_runs_pkey"},
 	"fence":            nil,
-	"due":              {"runs_due", "tenants_pkey"},
-	"published":        {"operation_runs_pkey"},
-	"postpone":         {"operation_runs_pkey"},
-	"keep_input":       {"operation_runs_pkey"},
-	"end_run":          {"operation_runs_pkey"},
-	"late":             {"runs_due"},
-	"sweep":            {"operation_runs_pkey"},
-	"bury":             nil,
-	"run":              {"operation_runs_pkey", "tenants_pkey"},
-	"attempts":         {"operation_run_attempts_pkey"},
-	"dead_letter":      {"dead_letters_pkey"},
-	"scope":            {"external_id_unique", "workspaces_pkey"},
-	"ensure_new":       {"operation_run_deliveries_pkey", "runs_cooldown"},
-	"ensure_queued":    {"runs_active_tenant", "runs_active_workspace"},
-	"ensure_running":   {"runs_active_tenant", "runs_active_workspace"},
+
+	"reconcile_candidates":      {"operation_runs_pkey", "runs_due", "tenants_pkey"},
+	"horizon":                   nil,
+	"advance_horizon":           nil,
+	"delete_expired_runs":       {"operation_run_attempts_pkey", "operation_runs_pkey"},
+	"delete_expired_deliveries": {"operation_run_deliveries_pkey"},
+	"delete_expired_letters":    {"dead_letters_pkey"},
+
+	"account": {
+		"external_id_unique", "operation_run_attempts_pkey", "operation_run_deliveries_pkey", "operation_runs_pkey", "place_unique",
+	},
+	"due":            {"runs_due", "tenants_pkey"},
+	"published":      {"operation_runs_pkey"},
+	"postpone":       {"operation_runs_pkey"},
+	"keep_input":     {"operation_runs_pkey"},
+	"end_run":        {"operation_runs_pkey"},
+	"late":           {"runs_due"},
+	"sweep":          {"operation_runs_pkey"},
+	"bury":           nil,
+	"run":            {"operation_runs_pkey", "tenants_pkey"},
+	"attempts":       {"operation_run_attempts_pkey"},
+	"dead_letter":    {"dead_letters_pkey"},
+	"scope":          {"external_id_unique", "workspaces_pkey"},
+	"ensure_new":     {"operation_run_deliveries_pkey", "runs_cooldown"},
+	"ensure_queued":  {"runs_active_tenant", "runs_active_workspace"},
+	"ensure_running": {"runs_active_tenant", "runs_active_workspace"},
 }
 
 // callers are the hot statements that run in transactions of the caller's, where no setting helps them.
@@ -94,6 +108,7 @@ alter table oprun.operation_run_attempts set (autovacuum_enabled = off);
 alter table oprun.operation_run_deliveries set (autovacuum_enabled = off);
 alter table oprun.job_types set (autovacuum_enabled = off);
 alter table oprun.retention_horizon set (autovacuum_enabled = off);
+alter table oprun.schedules set (autovacuum_enabled = off);
 alter table oprun.dead_letters set (autovacuum_enabled = off)`
 
 // checkPlans looks at the plans of the hot statements where they run: on the ledger's own connections, or in a
@@ -144,9 +159,12 @@ func explain(s *scene, tx pgx.Tx, name string) (p plan, err error) {
 	if err != nil {
 		return p, err
 	}
-	nulls := strings.TrimSuffix(strings.Repeat("null, ", len(prepared.ParamOIDs)), ", ")
+	var nulls string
+	if n := len(prepared.ParamOIDs); n > 0 {
+		nulls = "(null" + strings.Repeat(", null", n-1) + ")"
+	}
 	var explained string
-	err = tx.QueryRow(s.t.Context(), fmt.Sprintf(`explain (format json) execute "plan of %s"(%s)`, name, nulls)).Scan(&explained)
+	err = tx.QueryRow(s.t.Context(), fmt.Sprintf(`explain (format json) execute "plan of %s"%s`, name, nulls)).Scan(&explained)
 	if err != nil {
 		return p, fmt.Errorf("explain %s: %w", name, err)
 	}
@@ -170,7 +188,7 @@ type node struct {
 }
 
 // small are tables of a handful of rows, which may be read whole.
-var small = []string{"job_types", "retention_horizon"}
+var small = []string{"job_types", "retention_horizon", "schedules"}
 
 func (n node) walk(p *plan) {
 	switch {

@@ -29,7 +29,7 @@ type Run struct {
 	RunAt             time.Time        `db:"run_at" json:"run_at"`
 	DispatchNo        int              `db:"dispatch_no" json:"dispatch_no"`
 	PublishedSeq      *int64           `db:"published_seq" json:"published_seq"` // where its last publication stands in the stream
-	DueAt             *time.Time       `db:"due_at" json:"due_at"` // nil: it has ended, or is parked until its tenant resumes
+	DueAt             *time.Time       `db:"due_at" json:"due_at"`               // nil: it has ended, or is parked until its tenant resumes
 	OriginStream      *string          `db:"origin_stream" json:"origin_stream"`
 	OriginSeq         *int64           `db:"origin_seq" json:"origin_seq"`
 	OriginTime        *time.Time       `db:"origin_time" json:"origin_time"`

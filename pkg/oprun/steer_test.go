@@ -115,7 +115,7 @@ func TestRetryOfATerminalRun(t *testing.T) {
 	})
 }
 
-func TestEnd(t *testing.T) {
+func TestEndOfARunThatNobodyHolds(t *testing.T) {
 	t.Parallel()
 	end := func(s *scene, e Ending) int {
 		ended, err := s.End(s.t.Context(), e)
