@@ -121,6 +121,8 @@ func (a *audit) transaction(r *request) string {
 	switch {
 	case len(rows) > 1:
 		a.violates("I5", "request %d (%s): its caller's row is there %d times", r.Request, r.Type, len(rows))
+	case len(r.agreed) > 1:
+		a.violates("I5", "request %d (%s): its callers were named %d runs", r.Request, r.Type, len(r.agreed))
 	case r.Event == ok && len(rows) == 0:
 		a.violates("I4", "request %d (%s): committed, and the caller's row is gone", r.Request, r.Type)
 	case r.Event == refused && len(rows) > 0:
@@ -128,18 +130,21 @@ func (a *audit) transaction(r *request) string {
 	}
 	if len(rows) == 0 {
 		for id := range r.runs {
-			if _, there := a.runs[id]; there && !r.joined {
+			if _, there := a.runs[id]; there && r.makes(id) {
 				a.explained[id] = true
 				a.violates("I5", "request %d (%s): its transaction did not commit, and its run %s is there", r.Request, r.Type, id)
 			}
 		}
 		return turned
 	}
-	if r.joined {
-		a.joined(r, rows[0])
-		return joined
+	if r.makes(rows[0]) {
+		return ran
 	}
-	return ran
+	if r.RequestID != "" && a.joins[r.RunID].RunID != rows[0] {
+		a.violates("I4", "request %d (%s): it joined run %s, and no delivery of it is recorded", r.Request, r.Type, rows[0])
+	}
+	a.joined(r, rows[0])
+	return joined
 }
 
 // explainBy checks the run that a committed caller was named.
@@ -148,7 +153,7 @@ func (a *audit) explainBy(r *request, id uuid.UUID) {
 	switch {
 	case !there:
 		a.violates("I4", "request %d (%s): committed, and its run %s is not there", r.Request, r.Type, id)
-	case !r.joined:
+	case r.makes(id):
 		a.own(r, is)
 	}
 }

@@ -42,6 +42,7 @@ type ask struct {
 	scope     dedupe.Scope
 	key       string
 	requestID string
+	named     bool // whether it says its request id: then it may be asked again
 }
 
 // numbersApart keeps the clients' request numbers apart.
@@ -103,6 +104,7 @@ func (c *client) next(number int, by way) ask {
 		a.world, a.kind, a.scope, a.key = c.last.world, c.last.kind, c.last.scope, c.last.key
 	}
 	a.requestID = c.uuid().String()
+	a.named = by == byRequest || by == byLedger && c.rng.Float64() < 0.5
 	c.last = a
 	return a
 }
@@ -146,11 +148,16 @@ func (a ask) identity() (dedupe.Identity, error) {
 	return a.kind.job.Rule().Identify(a.scope, a.kind.jobType, a.body(), dedupe.ByRequest(a.requestID, time.Time{}))
 }
 
+// runID is the run that the request makes, wherever and however often it is asked for.
+func (a ask) runID() uuid.UUID {
+	return dedupe.ByRequest(a.requestID, time.Time{}).RunID(a.scope, a.kind.jobType)
+}
+
 // invoked is the first line of the request in the history.
 func (a ask) invoked() entry {
 	e := entry{Request: a.number, Event: invoked, Way: a.way, Type: a.kind.jobType, Scope: a.scope.String(), Key: a.key}
-	if a.way == byRequest {
-		e.RequestID = a.requestID
+	if a.named {
+		e.RequestID, e.RunID = a.requestID, a.runID()
 	}
 	return e
 }

@@ -48,7 +48,7 @@ type entry struct {
 
 	MsgID  string    `json:"msg_id,omitempty"`
 	Seq    uint64    `json:"seq,omitempty"`
-	RunID  uuid.UUID `json:"run_id,omitzero"` // the run that a ledger-first caller was named
+	RunID  uuid.UUID `json:"run_id,omitzero"` // invoked: the run that its request id makes; else that which a caller was named
 	Joined bool      `json:"joined,omitempty"`
 	Error  string    `json:"error,omitempty"`
 }
@@ -92,8 +92,9 @@ func (h *history) count() int {
 
 // request is what the history comes to for one request.
 type request struct {
-	entry  // its first line; Event is the sum of all answers
-	runs   map[uuid.UUID]bool
+	entry                     // its first line; Event is the sum of all answers
+	runs   map[uuid.UUID]bool // that its callers were named
+	agreed map[uuid.UUID]bool // of these, by answers that were ok
 	joined bool
 }
 
@@ -114,7 +115,7 @@ func (h *history) requests() (map[int]*request, error) {
 			return nil, fmt.Errorf("read the history: %w", err)
 		}
 		if all[e.Request] == nil {
-			all[e.Request] = &request{entry: e, runs: map[uuid.UUID]bool{}}
+			all[e.Request] = &request{entry: e, runs: map[uuid.UUID]bool{}, agreed: map[uuid.UUID]bool{}}
 			all[e.Request].Event = ""
 			continue
 		}
@@ -128,9 +129,20 @@ func (h *history) requests() (map[int]*request, error) {
 	return all, nil
 }
 
+// makes tells whether a run is the request's own, and not one that it met.
+func (r *request) makes(id uuid.UUID) bool {
+	if r.RequestID != "" {
+		return id == r.RunID
+	}
+	return !r.joined
+}
+
 func (r *request) hear(e entry) {
 	if e.RunID != uuid.Nil {
 		r.runs[e.RunID] = true
+		if e.Event == ok {
+			r.agreed[e.RunID] = true
+		}
 		r.joined = r.joined || e.Joined
 	}
 	if e.Seq > 0 {

@@ -36,9 +36,12 @@ func (c *client) message(ctx context.Context, number int) {
 	}
 }
 
-// askAgain makes some requests be asked again: at once, where the broker sees it; under another message id, where it
+// askAgain makes some requests with an id be asked again: at once, where the broker sees it; under another message id, where it
 // does not; and when the broker has forgotten the first.
 func (c *client) askAgain(a ask) {
+	if !a.named {
+		return
+	}
 	const later = duplicates + time.Second
 	now := time.Now()
 	switch luck := c.rng.Float64(); {
@@ -64,7 +67,11 @@ func (c *client) retryDue(ctx context.Context) {
 	})
 	for _, r := range due {
 		c.history.note(entry{Request: r.number, Event: invoked, MsgID: r.msgID})
-		c.publish(ctx, r.ask, r.msgID)
+		if r.way != byLedger {
+			c.publish(ctx, r.ask, r.msgID)
+		} else if told := c.transact(ctx, r.ask, 0, false); told == unknown {
+			c.again = append(c.again, retry{r.ask, time.Now().Add(time.Second), ""})
+		}
 	}
 }
 

@@ -200,6 +200,7 @@ func (n *nemesis) insist(ctx context.Context, do func(context.Context) error) er
 func (n *nemesis) hold(ctx context.Context, rng *rand.Rand, number int) error {
 	a := ask{number: number, way: byLedger, world: one(rng, n.worlds[:]), kind: n.kinds[0], key: fmt.Sprint("hot-", rng.IntN(15))}
 	a.scope = one(rng, a.world.scopes[dedupe.TenantScope])
+	n.history.note(a.invoked())
 	n.transact(ctx, a, 2*time.Second+upTo(rng, 4*time.Second), rng.Float64() < 0.5)
 	return nil
 }

@@ -2,6 +2,7 @@
 create schema torture;
 create table torture.effects (run_id uuid not null, attempt integer not null, request bigint not null);
 create table torture.business (request bigint not null, run_id uuid not null);  -- the callers' own rows
+create index on torture.business (request);
 create table torture.claims (run_id uuid not null, at timestamptz not null);    -- of types whose freshness is judged (I6)
 create table torture.violations (id bigserial, invariant text not null, run_id uuid not null, detail text not null);
 

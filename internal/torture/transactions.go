@@ -24,6 +24,9 @@ func (a ask) dispatch(ctx context.Context, tx pgx.Tx) (runID uuid.UUID, created 
 		Identity: identity, Input: a.body(), InitiatorName: "torture", MaxAttempts: a.kind.job.Retry.MaxAttempts,
 		Once: a.kind.job.IdentityMode == dedupe.OnceMode, Cools: a.kind.job.Cooldown > 0, Follows: a.kind.job.OnDuplicate == catalog.FollowUp,
 	}
+	if a.named {
+		request.ID = a.runID()
+	}
 	run, created, err := a.world.ledger.On(tx).Ensure(ctx, request)
 	return run.ID, created, err
 }
@@ -34,15 +37,19 @@ var errAbort = errors.New("the caller changed its mind")
 // transaction asks in a transaction of the caller's, together with a row of its own, and sometimes takes it back.
 func (c *client) transaction(ctx context.Context, number int) {
 	a := c.next(number, byLedger)
-	c.transact(ctx, a, 0, c.rng.Float64() < 0.12)
+	c.history.note(a.invoked())
+	told := c.transact(ctx, a, 0, c.rng.Float64() < 0.12)
+	if told == unknown && a.named {
+		c.again = append(c.again, retry{a, time.Now().Add(time.Second), ""})
+	}
+	c.askAgain(a)
 }
 
 // transact notes how a caller's transaction ended: refused when nothing was sent to commit it, or when the database
 // says so; unknown when it says nothing.
-func (s *stage) transact(ctx context.Context, a ask, hold time.Duration, abort bool) {
+func (s *stage) transact(ctx context.Context, a ask, hold time.Duration, abort bool) event {
 	ctx, cancel := context.WithTimeout(ctx, hold+10*time.Second)
 	defer cancel()
-	s.history.note(a.invoked())
 	answer := entry{Request: a.number, Event: ok}
 	tx, err := a.world.pool.Begin(ctx)
 	if err == nil {
@@ -69,6 +76,7 @@ func (s *stage) transact(ctx context.Context, a ask, hold time.Duration, abort b
 	if answer.Event == ok && a.kind.jobType == doomedType {
 		_, _ = a.world.ledger.Cancel(ctx, answer.RunID, "torture", "it was doomed") // or not: both is fine
 	}
+	return answer.Event
 }
 
 // inside does the caller's work: its own row, and the run.
@@ -77,7 +85,8 @@ func (a ask) inside(ctx context.Context, tx pgx.Tx) (runID uuid.UUID, joined boo
 	if err != nil {
 		return uuid.Nil, false, err
 	}
-	_, err = tx.Exec(ctx, "insert into torture.business values ($1, $2)", a.number, runID)
+	_, err = tx.Exec(ctx, `insert into torture.business select $1, $2
+where not exists (select from torture.business where request = $1)`, a.number, runID)
 	return runID, !created, err
 }
 
