@@ -123,7 +123,7 @@ func runWorker(task string) error {
 		}
 		return nil
 	})
-	worker, err := jobs.NewWorker(a.js, a.ledger, cat, mux, jobs.Config{Logger: slog.New(slog.DiscardHandler)})
+	worker, err := jobs.NewWorker(a.js, a.ledger, cat, mux, jobs.Config{Logger: slog.New(slog.DiscardHandler), NoSchedules: true})
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,8 @@ type runCommand struct {
 	Types         []string      `placeholder:"TYPE" help:"Run these job types only, through the consumer that topology apply --types makes. Default: all."`
 	Concurrency   int           `env:"OPRUN_CONCURRENCY" default:"1024" placeholder:"N" help:"Jobs in hand at once. Default: ${default}."`
 	DrainTimeout  time.Duration `env:"OPRUN_DRAIN_TIMEOUT" default:"25s" help:"How long running jobs may go on after SIGTERM. Default: ${default}."`
+	Workspace     string        `env:"OPRUN_WORKSPACE_ID" default:"${seed_workspace}" placeholder:"ID" help:"Home of system runs: a workspace, by id or by name. Default: ${default}, the seeded one."`
+	NoSchedules   bool          `help:"Leave it to other consumers to fire the schedules."`
 	AuditEvery    time.Duration `env:"OPRUN_AUDIT_EVERY" default:"10m" placeholder:"DURATION" help:"How often to compare what the consumer has passed with the ledger; below 0: never. Default: ${default}."`
 	MetricsListen string        `env:"OPRUN_METRICS_LISTEN" default:":9464" placeholder:"ADDRESS" help:"Where /metrics, /healthz and /readyz answer; port 0 takes a free one. Default: ${default}."`
 }

@@ -83,7 +83,7 @@ func Worker(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	registry := prometheus.NewRegistry()
-	worker, err := jobs.NewWorker(js, ledger, cat, mux, jobs.Config{Registry: registry, Logger: log})
+	worker, err := jobs.NewWorker(js, ledger, cat, mux, jobs.Config{Registry: registry, Logger: log, NoSchedules: true})
 	if err != nil {
 		return err
 	}

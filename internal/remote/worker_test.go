@@ -62,7 +62,7 @@ func (s *stack) work(js jetstream.JetStream, handlers map[string]catalog.Handler
 	log := slog.New(slog.NewTextHandler(s.t.Output(), nil))
 	mux := &jobs.Mux{}
 	check(s.t, Register(mux, cat.Handlers, Config{Logger: log}))
-	worker := must(jobs.NewWorker(js, s.ledger, cat, mux, jobs.Config{Logger: log}))(s.t)
+	worker := must(jobs.NewWorker(js, s.ledger, cat, mux, jobs.Config{Logger: log, NoSchedules: true}))(s.t)
 	ctx, stop := context.WithCancel(context.Background())
 	result := make(chan error, 1)
 	go func() { result <- worker.Run(ctx) }()

@@ -39,6 +39,9 @@ func (w *Worker) bind(ctx context.Context) error {
 		shortest = min(shortest, spec.job.Lease)
 	}
 	w.beat = shortest / 3
+	if err := w.checkHome(ctx); err != nil {
+		return err
+	}
 	return w.declare(ctx)
 }
 

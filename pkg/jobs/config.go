@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"oprun.example/pkg/events"
+	"oprun.example/pkg/oprun"
 )
 
 // Config is what a worker may be told. The zero value works.
@@ -20,6 +21,8 @@ type Config struct {
 	DrainTimeout time.Duration         // how long running handlers may go on after a stop; default 25s
 	Poll         time.Duration         // how often relay and sweeper look; default 200ms
 	Retention    time.Duration         // how long the ledger keeps runs that have ended; default 90 days
+	Workspace    string                // home of system runs, by id or name; default the seeded one
+	NoSchedules  bool                  // leave it to other workers to fire schedules
 	Adapters     map[string]Adapter    // what domains know of runs, by job type, for housekeeping; default none
 	AuditEvery   time.Duration         // how often to compare stream and ledger, message by message; default 10m, negative: never
 	Worker       uuid.UUID             // shown as claimed_by; default a random one
@@ -33,6 +36,7 @@ func (c Config) withDefaults() Config {
 	c.Consumer = orDefault(c.Consumer, topology.Consumer)
 	c.Concurrency = orDefault(c.Concurrency, 1024)
 	c.DrainTimeout = orDefault(c.DrainTimeout, 25*time.Second)
+	c.Workspace = orDefault(c.Workspace, oprun.SeedWorkspace)
 	c.Poll = orDefault(c.Poll, 200*time.Millisecond)
 	c.Retention = orDefault(c.Retention, 90*24*time.Hour)
 	c.AuditEvery = orDefault(c.AuditEvery, 10*time.Minute)

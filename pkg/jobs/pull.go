@@ -56,35 +56,33 @@ func (p *puller) run(ctx context.Context) error {
 func (p *puller) session(ctx context.Context) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	inbox := p.conn.NewInbox()
-	sub, err := p.conn.SubscribeSync(inbox)
+	in, err := openInbox(p.conn)
 	if err != nil {
-		return fmt.Errorf("subscribe for pulls: %w", err)
+		return err
 	}
-	defer func() { _ = sub.Unsubscribe() }()             // for the ways out that do not drain it
-	if err := sub.SetPendingLimits(-1, -1); err != nil { // bounded by the slots
-		return fmt.Errorf("subscribe for pulls: %w", err)
-	}
+	defer func() { _ = in.sub.Unsubscribe() }() // for the ways out that do not drain it
 	// Draining takes the interest away from the broker, which ends the pull there, and keeps what was sent before.
-	stop := context.AfterFunc(ctx, func() { _ = sub.Drain() })
+	stop := context.AfterFunc(ctx, func() { _ = in.sub.Drain() })
 	defer stop()
 	for wait := newPause(); ; {
 		n := p.slots.take(ctx, maxPull)
 		if n == 0 {
-			p.handOver(sub)
+			p.handOver(in)
 			return nil
 		}
-		got, err := p.pull(sub, inbox, n)
+		got, err := p.pull(in, n)
 		p.slots.giveUnused(n - got)
 		if p.pause() {
 			end()
 		}
 		switch {
 		case ctx.Err() != nil:
-			p.handOver(sub)
+			p.handOver(in)
 			return nil
-		case errors.Is(err, nats.ErrConnectionClosed):
-			return err
+		case p.conn.IsClosed():
+			return nats.ErrConnectionClosed
+		case errors.Is(err, nats.ErrBadSubscription):
+			return nil // the next session has another
 		case err != nil:
 			p.log.Warn("pull failed", "error", err)
 			wait.sleep(ctx)
@@ -95,16 +93,16 @@ func (p *puller) session(ctx context.Context) error {
 }
 
 // pull sends one request and hands on up to n messages.
-func (p *puller) pull(sub *nats.Subscription, inbox string, n int) (got int, err error) {
+func (p *puller) pull(in *inbox, n int) (got int, err error) {
 	request, err := json.Marshal(map[string]any{"batch": n, "expires": pullExpires, "idle_heartbeat": pullHeartbeat})
 	if err != nil {
 		return 0, err
 	}
-	if err := p.conn.PublishRequest(p.subject, inbox, request); err != nil {
+	if err := p.conn.PublishRequest(p.subject, in.sub.Subject, request); err != nil {
 		return 0, err
 	}
 	for got < n {
-		msg, err := sub.NextMsg(pullSilence)
+		msg, err := in.next(pullSilence)
 		if errors.Is(err, nats.ErrTimeout) {
 			return got, nil // the broker has forgotten the pull: ask again
 		}
@@ -142,9 +140,9 @@ func pullStatus(h nats.Header) (over bool, err error) {
 
 // handOver passes on what the broker sent before it learned of the stop, until the subscription is drained. Each
 // message takes a slot, free or not. One that was left there would be missed for an AckWait.
-func (p *puller) handOver(sub *nats.Subscription) {
+func (p *puller) handOver(in *inbox) {
 	for {
-		msg, err := sub.NextMsg(pullSilence)
+		msg, err := in.next(pullSilence)
 		switch {
 		case errors.Is(err, nats.ErrTimeout) && p.conn.IsConnected(): // the broker is slow to say that this was all
 		case err != nil: // the subscription is gone, or the broker

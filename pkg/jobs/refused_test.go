@@ -49,9 +49,10 @@ func (s *stack) refusedMessages() map[string]refusedMessage {
 		"a ce-type unlike the subject": {reason: "type_mismatch", body: good, header: nats.Header{
 			"ce-specversion": {"1.0"}, "ce-type": {"test.other"}, "ce-id": {"1"}, "ce-source": {"/test"},
 		}},
-		"a header that is there twice": {reason: "header_invalid", body: good, header: nats.Header{"Oprun-Request-Id": {"a", "b"}}},
-		"a run id that is none":        {reason: "header_invalid", body: good, header: nats.Header{"Oprun-Run-Id": {"7"}}},
-		"a version from the future":    {reason: "version_unknown", body: good, header: nats.Header{"Oprun-Version": {"2"}, "Status": {"404"}}},
+		"a header that is there twice":  {reason: "header_invalid", body: good, header: nats.Header{"Oprun-Request-Id": {"a", "b"}}},
+		"a run id that is none":         {reason: "header_invalid", body: good, header: nats.Header{"Oprun-Run-Id": {"7"}}},
+		"nothing, like a broker's word": {reason: "malformed", header: nats.Header{"Status": {"503"}}},
+		"a version from the future":     {reason: "version_unknown", body: good, header: nats.Header{"Oprun-Version": {"2"}, "Status": {"404"}}},
 	}
 }
 

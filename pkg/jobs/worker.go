@@ -28,22 +28,24 @@ type jobSpec struct {
 	rule    dedupe.Rule
 	handler *handler
 	metrics *typeMetrics
+	builtin bool // the worker itself handles it
 }
 
 // Worker runs the jobs of one durable consumer. Make it with NewWorker, and Run it once.
 type Worker struct {
-	config  Config
-	js      jetstream.JetStream
-	ledger  *oprun.Ledger
-	codec   events.Codec
-	specs   map[string]*jobSpec
-	unknown *jobSpec // stands for types that are not in the catalogue
-	metrics *metrics
-	log     *slog.Logger
-	claimer oprun.Claimer
-	beat    time.Duration // between heartbeats
-	ackWait time.Duration // the consumer's
-	epoch   time.Time
+	config    Config
+	js        jetstream.JetStream
+	ledger    *oprun.Ledger
+	codec     events.Codec
+	specs     map[string]*jobSpec
+	schedules map[string]catalog.Schedule // of these types
+	unknown   *jobSpec                    // stands for types that are not in the catalogue
+	metrics   *metrics
+	log       *slog.Logger
+	claimer   oprun.Claimer
+	beat      time.Duration // between heartbeats
+	ackWait   time.Duration // the consumer's
+	epoch     time.Time
 
 	slots    *slots
 	hands    *hands
@@ -81,6 +83,7 @@ func NewWorker(js jetstream.JetStream, ledger *oprun.Ledger, cat *catalog.Catalo
 	if err := w.addSpecs(cat, mux); err != nil {
 		return nil, err
 	}
+	w.schedules = w.schedulesOf(cat)
 	return w, nil
 }
 
@@ -105,7 +108,7 @@ func (w *Worker) addSpecs(cat *catalog.Catalog, mux *Mux) error {
 			missing = append(missing, jobType)
 			continue
 		}
-		w.specs[jobType] = &jobSpec{job: job, rule: job.Rule(), handler: handler}
+		w.specs[jobType] = &jobSpec{job: job, rule: job.Rule(), handler: handler, builtin: builtin[jobType] != nil}
 	}
 	if len(missing) > 0 {
 		slices.Sort(missing)
@@ -154,6 +157,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	upkeep.Go(func() { w.leaseLoop(lifetime) })
 	intake.Go(func() { w.relayLoop(stopping) })
 	intake.Go(func() { w.sweepLoop(stopping) })
+	intake.Go(func() { w.scheduleLoop(stopping) })
 	intake.Go(func() { w.watchLoop(stopping) })
 	w.log.Info("worker started", "worker", w.config.Worker.String(), "types", len(w.specs), "concurrency", w.config.Concurrency)
 

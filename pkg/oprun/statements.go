@@ -68,7 +68,6 @@ var (
 	schemaVersionSQL  = statement("schema_version")
 	laneSettingsSQL   = statement("lane_settings")
 	lockTimeoutSQL    = statement("lock_timeout")
-	loseSQL           = statement("lose")
 	accountSQL        = statement("account")
 	twinsSQL          = statement("twins")
 )
