@@ -39,6 +39,7 @@ type run struct {
 	Attempt     int
 	MaxAttempts int
 	Processed   *int
+	FireTime    *string // of the schedule that asked for it
 	CreatedAt   time.Time
 	CompletedAt *time.Time
 }
@@ -88,7 +89,7 @@ func (s *stage) facts(ctx context.Context) (*facts, error) {
 func (f *facts) readLedger(ctx context.Context, pool *pgxpool.Pool) error {
 	return errors.Join(
 		each(ctx, pool, `select r.id, r.type, coalesce('tenant.' || t.external_id, 'workspace.' || r.workspace_id) scope,
-  encode(r.run_identity_hash, 'hex') hash, r.outcome, r.attempt, r.max_attempts, (r.summary_counts->>'processed')::int processed,
+  encode(r.run_identity_hash, 'hex') hash, r.outcome, r.attempt, r.max_attempts, (r.summary_counts->>'processed')::int processed, r.context->>'fire_time' fire_time,
   r.created_at, r.completed_at
 from oprun.operation_runs r left join oprun.tenants t on t.id = r.tenant_id`, func(r run) { f.runs[r.ID] = r }),
 		each(ctx, pool, "select run_id, attempt, request from torture.effects", func(e effect) { f.effects[e.RunID] = append(f.effects[e.RunID], e) }),

@@ -28,9 +28,10 @@ type input struct {
 	Request int    `json:"request"`
 }
 
-// Two types that are treated specially outside of their handlers.
+// Types that are treated specially outside of their handlers.
 const (
 	followType = "torture.follow" // the auditor in the database notes their claims (I6)
+	tickType   = "torture.tick"   // a schedule asks for it, every other second
 	doomedType = "torture.doomed" // their clients cancel them, as soon as they know the run
 )
 
@@ -70,6 +71,7 @@ func kinds() []kind {
 		{followType, 8, follow, oprun.Succeeded, "", after(250*time.Millisecond, leaveEffect)},
 		{"torture.once", 4, once, oprun.Succeeded, "", leaveEffect},
 		{"torture.cool", 4, cool, oprun.Succeeded, "", leaveEffect},
+		{tickType, 0, workspace, oprun.Succeeded, "", leaveEffect},
 		{doomedType, 4, tenant, oprun.Succeeded, oprun.Cancelled, after(250*time.Millisecond, leaveEffect)},
 	}
 }
@@ -78,7 +80,10 @@ func kinds() []kind {
 func (k kind) remembers() bool { return k.job.IdentityMode == dedupe.OnceMode || k.job.Cooldown > 0 }
 
 func newCatalog() (*catalog.Catalog, error) {
-	declared := catalog.Catalog{Jobs: map[string]catalog.Job{}}
+	declared := catalog.Catalog{
+		Jobs:      map[string]catalog.Job{},
+		Schedules: map[string]catalog.Schedule{"tick": {Type: tickType, Cron: "@every 2s", Input: []byte(`{"key": "tick"}`)}},
+	}
 	for _, k := range kinds() {
 		declared.Jobs[k.jobType] = k.job
 	}

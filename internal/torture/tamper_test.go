@@ -54,7 +54,7 @@ func auditFindsWhatIsBroken(t *testing.T, x tamperer) {
 	x.violated("", "", nil)
 	var own *request // a message that had a run of its own, which succeeded
 	for _, r := range x.was.requests {
-		if r.Way == byRequest && r.Event == ok && x.was.succeeded(r) {
+		if r.Way == byRequest && r.Type == "torture.plain" && r.Event == ok && x.was.succeeded(r) {
 			own = r
 			break
 		}
@@ -64,6 +64,7 @@ func auditFindsWhatIsBroken(t *testing.T, x tamperer) {
 	x.rows(run)
 	x.clients(run, own)
 	x.joins(run)
+	x.schedules()
 	x.auditor(run)
 	x.violated("I12", "torture.plain succeeded", map[string]int{"torture.plain succeeded": 1e6})
 }
@@ -184,7 +185,7 @@ func (t tamperer) joins(run uuid.UUID) {
 	stranger := uuid.New()
 	t.exec("insert into oprun.operation_run_deliveries (id, run_id, verdict) values ($1, $2, 'duplicate')", run, stranger)
 	a := &audit{facts: t.must(t.s.facts(t.ctx)), explained: map[uuid.UUID]bool{}, sums: map[string]int{}}
-	r := &request{entry: entry{Request: 1, Event: ok, Type: a.runs[run].Type, Scope: a.runs[run].Scope, At: time.Now()}}
+	r := &request{entry: entry{Request: a.effects[run][0].Request, Event: ok, Type: a.runs[run].Type, Scope: a.runs[run].Scope, At: time.Now()}}
 	if end := a.served(r, run); end != both { // and the run that it joined is not there
 		t.Errorf("the request %s, want it to have %s", end, both)
 	}
@@ -210,6 +211,27 @@ func (t tamperer) joins(run uuid.UUID) {
 			t.Errorf("violations %q, want %q as number %d", a.violations, want, i)
 		}
 	}
+}
+
+func (t tamperer) schedules() {
+	t.Helper()
+	a := &audit{facts: t.must(t.s.facts(t.ctx))}
+	a.schedules()
+	if len(a.violations) > 0 {
+		t.Errorf("violations %q of schedules", a.violations)
+	}
+	for _, r := range a.runs {
+		if r.FireTime != nil {
+			r.ID = uuid.New()
+			a.runs[r.ID] = r
+			a.schedules()
+			if len(a.violations) != 1 || a.violations[0].invariant != "I5" {
+				t.Errorf("violations %q, want one of I5: two runs of a fire time", a.violations)
+			}
+			return
+		}
+	}
+	t.Error("no schedule fired")
 }
 
 func (t tamperer) must(f *facts, err error) *facts {

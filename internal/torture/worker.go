@@ -67,9 +67,10 @@ func openLedger(ctx context.Context, url string) (*oprun.Ledger, func(), error) 
 	return ledger, func() { ledger.Close(); pool.Close() }, nil
 }
 
-// connect returns a connection that never gives up.
+// connect returns a connection that never gives up, and does not complain.
 func connect(url string) (*nats.Conn, error) {
-	return nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.PingInterval(2*time.Second))
+	return nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.PingInterval(2*time.Second),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 }
 
 func newWorker(conn *nats.Conn, ledger *oprun.Ledger, topology events.Topology, registry *prometheus.Registry, log *slog.Logger) (*jobs.Worker, error) {
