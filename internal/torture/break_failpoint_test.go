@@ -32,7 +32,7 @@ func TestWithoutRule(t *testing.T) {
 			config := small(t, &out)
 			config.env = []string{"OPRUN_BREAK=" + string(test.rule)}
 			config.faults = slices.DeleteFunc(slices.Clone(faults), func(f fault) bool { return !slices.Contains(test.faults, f.name) })
-			config.Jobs, config.Faults, config.Gap, config.patience = 4000, 16, time.Second, 15*time.Second
+			config.Jobs, config.Faults, config.Gap, config.patience = 4000, 12, time.Second, 10*time.Second
 			if err := Run(t.Context(), config); !errors.Is(err, ErrViolated) || !strings.Contains(out.String(), test.breach) {
 				t.Errorf("%v, want a violation %q:\n%s", err, test.breach, out.String())
 			}
