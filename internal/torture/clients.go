@@ -98,7 +98,7 @@ func (c *client) next(number int, by way) ask {
 	a.scope = one(c.rng, a.world.scopes[a.kind.job.ScopeKind])
 	const hot = 15
 	switch luck := c.rng.Float64(); {
-	case luck < 0.15:
+	case luck < 0.15, luck < 0.7 && a.kind.jobType == followType: // few would meet a running owner else
 		a.key = fmt.Sprint("hot-", c.rng.IntN(hot))
 	case luck < 0.25 && c.last.key != "":
 		a.world, a.kind, a.scope, a.key = c.last.world, c.last.kind, c.last.scope, c.last.key
