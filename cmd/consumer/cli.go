@@ -22,9 +22,9 @@ type cli struct {
 	Migrate     migrateCommands    `cmd:"" help:"Make or look at the ledger's schema."`
 	Topology    topologyCommands   `cmd:"" help:"Make or look at the stream and its consumer."`
 	Seed        seedCommand        `cmd:"" help:"Make a demo workspace and tenant, or find them again."`
-	Tenants     tenantsCommands    `cmd:"" help:"List and add tenants."`
-	Runs        runsCommands       `cmd:"" help:"Look at runs."`
-	Deadletters deadLetterCommands `cmd:"" help:"Look at messages that could never run."`
+	Tenants     tenantsCommands    `cmd:"" help:"List, add, suspend and resume tenants."`
+	Runs        runsCommands       `cmd:"" help:"Look at runs, cancel and retry them."`
+	Deadletters deadLetterCommands `cmd:"" help:"Look at messages that could never run, and requeue them."`
 	Audit       auditCommand       `cmd:"" help:"Compare the stream with the ledger: unaccounted and doubled messages, by count and by place."`
 }
 
@@ -65,8 +65,10 @@ func parse(args []string, to streams) (*kong.Context, *settings, error) {
 			"stream": topology.Stream, "consumer": topology.Consumer, "prefix": events.DefaultPrefix,
 			"max_age": topology.MaxAge.String(), "ack_wait": topology.AckWait.String(), "max_ack_pending": strconv.Itoa(topology.MaxAckPending),
 			"seed_tenant": oprun.SeedTenant, "seed_workspace": oprun.SeedWorkspace,
-			"outcomes": words(append([]oprun.Outcome{oprun.Pending}, oprun.Outcomes()...)),
-			"reasons":  spelled(dedupe.Reasons()),
+			"outcomes":    words(append([]oprun.Outcome{oprun.Pending}, oprun.Outcomes()...)),
+			"reasons":     spelled(dedupe.Reasons()),
+			"freshnesses": words(oprun.Freshnesses()),
+			"problems":    words(oprun.Problems()),
 		})
 	if err != nil {
 		return nil, nil, err

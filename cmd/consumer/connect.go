@@ -13,6 +13,7 @@ import (
 
 	"oprun.example/internal/proc"
 	"oprun.example/pkg/events"
+	"oprun.example/pkg/jobs"
 	"oprun.example/pkg/oprun"
 )
 
@@ -81,6 +82,16 @@ func (a *app) jetStream(ctx context.Context) (jetstream.JetStream, *nats.Conn, e
 	return js, conn, nil
 }
 
+// withOperator runs do with an operator, who knows the stream beside the ledger.
+func (a *app) withOperator(ctx context.Context, ledger *oprun.Ledger, do func(operator *jobs.Operator) error) error {
+	js, conn, err := a.jetStream(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return explainJetStream(ctx, do(jobs.NewOperator(js, ledger, events.Subjects{Prefix: a.SubjectPrefix})))
+}
+
 // explainLedger gives an error of the ledger its exit code and says what to type.
 func explainLedger(ctx context.Context, err error) error {
 	if _, explained := errors.AsType[*proc.Error](err); err == nil || ctx.Err() != nil || explained {
@@ -101,7 +112,7 @@ func explainLedger(ctx context.Context, err error) error {
 
 // explainJetStream does so for an error of JetStream.
 func explainJetStream(ctx context.Context, err error) error {
-	if err == nil || ctx.Err() != nil {
+	if _, explained := errors.AsType[*proc.Error](err); err == nil || ctx.Err() != nil || explained {
 		return err
 	}
 	switch {
@@ -110,7 +121,7 @@ func explainJetStream(ctx context.Context, err error) error {
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled),
 		errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return &proc.Error{Code: proc.Unavailable, Err: err, Hint: "type: nats-server --jetstream, or enable JetStream for this account"}
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout), errors.Is(err, nats.ErrConnectionClosed):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout), errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, events.ErrNoAck):
 		return &proc.Error{Code: proc.Unavailable, Err: err, Hint: "type: nats server report jetstream, to see whether there is a leader, and that this user may use its API"}
 	}
 	return err

@@ -12,12 +12,14 @@ import (
 )
 
 type deadLetterCommands struct {
-	List deadLettersListCommand `cmd:"" help:"List dead letters, newest first."`
-	Show deadLettersShowCommand `cmd:"" help:"Show one dead letter, whole."`
+	List    deadLettersListCommand    `cmd:"" help:"List dead letters, newest first."`
+	Show    deadLettersShowCommand    `cmd:"" help:"Show one dead letter, whole."`
+	Requeue deadLettersRequeueCommand `cmd:"" help:"Put dead letters into the stream again, as new requests."`
 }
 
 type deadLettersListCommand struct {
-	Reason string `enum:",${reasons}" default:"" placeholder:"REASON" help:"One of ${reasons}."`
+	Reason  string `enum:",${reasons}" default:"" placeholder:"REASON" help:"One of ${reasons}."`
+	Waiting bool   `help:"Only those that were not requeued."`
 	page
 }
 
@@ -34,6 +36,7 @@ var deadLetterColumns = []column[oprun.DeadLetter]{
 	{"ORIGIN", func(d oprun.DeadLetter) string { return d.Stream + " " + strconv.FormatInt(d.Seq, 10) }},
 	{"BYTES", func(d oprun.DeadLetter) string { return strconv.Itoa(d.BodyBytes) }},
 	{"CREATED", func(d oprun.DeadLetter) string { return moment(d.CreatedAt) }},
+	{"REQUEUED", func(d oprun.DeadLetter) string { return optional(d.Requeued, moment) }},
 }
 
 var wholeLetterColumns = append(deadLetterColumns[:len(deadLetterColumns):len(deadLetterColumns)], []column[oprun.DeadLetter]{
@@ -49,7 +52,7 @@ func (c *deadLettersListCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	return a.withLedger(ctx, func(ledger *oprun.Ledger) error {
-		letters, err := ledger.DeadLetters(ctx, oprun.DeadLetterFilter{Before: c.Before, Reason: c.Reason, Limit: c.Limit})
+		letters, err := ledger.DeadLetters(ctx, oprun.DeadLetterFilter{Before: c.Before, Reason: c.Reason, Waiting: c.Waiting, Limit: c.Limit})
 		if err != nil {
 			return err
 		}

@@ -1,8 +1,9 @@
 // Command consumer runs jobs and operates their ledger: it fetches, claims, runs and finishes them, makes the schema,
-// the stream and the first tenant, and shows runs and dead letters.
+// the stream and the first tenant, shows, cancels and retries runs, suspends tenants and requeues dead letters.
 //
 // Data goes to stdout, all else to stderr. It exits with 0 when all is well, 1 when something failed, 2 when flags,
-// environment or a file cannot be understood, and 3 when a service is missing or unreachable.
+// environment or a file cannot be understood, 3 when a service is missing or unreachable, 4 when some of many failed, and
+// 5 when a wait has timed out.
 package main
 
 import (

@@ -29,6 +29,15 @@ type column[T any] struct {
 	text func(T) string
 }
 
+// with makes the columns of a part fit the whole.
+func with[Whole, Part any](columns []column[Part], part func(Whole) Part) []column[Whole] {
+	lines := make([]column[Whole], len(columns))
+	for i, c := range columns {
+		lines[i] = column[Whole]{c.name, func(whole Whole) string { return c.text(part(whole)) }}
+	}
+	return lines
+}
+
 // printList writes many things: a table with one row for each, a JSON array, or one JSON value on each line.
 func printList[T any](a *app, list []T, columns []column[T]) error {
 	switch a.Output {

@@ -23,6 +23,7 @@ type runCommand struct {
 	Types         []string      `placeholder:"TYPE" help:"Run these job types only, through the consumer that topology apply --types makes. Default: all."`
 	Concurrency   int           `env:"OPRUN_CONCURRENCY" default:"1024" placeholder:"N" help:"Jobs in hand at once. Default: ${default}."`
 	DrainTimeout  time.Duration `env:"OPRUN_DRAIN_TIMEOUT" default:"25s" help:"How long running jobs may go on after SIGTERM. Default: ${default}."`
+	Retention     age           `env:"OPRUN_RETENTION" default:"90d" placeholder:"DURATION" help:"How long runs that have ended are kept, longer than the stream keeps messages. Default: ${default}."`
 	Workspace     string        `env:"OPRUN_WORKSPACE_ID" default:"${seed_workspace}" placeholder:"ID" help:"Home of system runs: a workspace, by id or by name. Default: ${default}, the seeded one."`
 	NoSchedules   bool          `help:"Leave it to other consumers to fire the schedules."`
 	AuditEvery    time.Duration `env:"OPRUN_AUDIT_EVERY" default:"10m" placeholder:"DURATION" help:"How often to compare what the consumer has passed with the ledger; below 0: never. Default: ${default}."`
@@ -60,6 +61,8 @@ func (c *runCommand) validate() error {
 		return fmt.Errorf("--concurrency %d: write 1 to %d", c.Concurrency, most)
 	case c.DrainTimeout <= 0:
 		return fmt.Errorf("--drain-timeout %s: write a duration above 0, as in 25s", c.DrainTimeout)
+	case c.Retention <= 0:
+		return fmt.Errorf("--retention %s: write a duration above 0, as in 90d", time.Duration(c.Retention))
 	}
 	return nil
 }

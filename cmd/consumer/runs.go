@@ -13,16 +13,21 @@ import (
 )
 
 type runsCommands struct {
-	List runsListCommand `cmd:"" help:"List runs, newest first."`
-	Show runsShowCommand `cmd:"" help:"Show one run and its recorded attempts."`
+	List   runsListCommand   `cmd:"" help:"List runs, newest first."`
+	Show   runsShowCommand   `cmd:"" help:"Show one run and its recorded attempts."`
+	Cancel runsCancelCommand `cmd:"" help:"Cancel a queued run, or ask a running one to stop."`
+	Retry  runsRetryCommand  `cmd:"" help:"Try a run that has ended again, as a new run."`
+	Watch  runsWatchCommand  `cmd:"" help:"Follow a run until it ends."`
 }
 
 type runsListCommand struct {
-	Status  string    `enum:",queued, running, completed" default:"" placeholder:"STATUS" help:"queued, running or completed."`
-	Outcome string    `enum:",${outcomes}" default:"" placeholder:"OUTCOME" help:"One of ${outcomes}."`
-	Type    string    `placeholder:"TYPE" help:"Job type."`
-	Tenant  uuid.UUID `placeholder:"ID" help:"External id of a tenant."`
-	Since   since     `placeholder:"TIME" help:"Created since: how long ago, as in 90m or 7d, or a time, as in 2026-01-31T15:04:05Z."`
+	Status    string    `enum:",queued, running, completed" default:"" placeholder:"STATUS" help:"queued, running or completed."`
+	Outcome   string    `enum:",${outcomes}" default:"" placeholder:"OUTCOME" help:"One of ${outcomes}."`
+	Type      string    `placeholder:"TYPE" help:"Job type."`
+	Tenant    uuid.UUID `placeholder:"ID" help:"External id of a tenant."`
+	Freshness string    `enum:",${freshnesses}" default:"" placeholder:"FRESHNESS" help:"One of ${freshnesses}."`
+	Problem   string    `enum:",${problems}" default:"" placeholder:"PROBLEM" help:"One of ${problems}."`
+	Since     since     `placeholder:"TIME" help:"Created since: how long ago, as in 90m or 7d, or a time, as in 2026-01-31T15:04:05Z."`
 	page
 }
 
@@ -61,6 +66,7 @@ var runColumns = []column[oprun.Run]{
 	{"ATTEMPT", func(r oprun.Run) string { return strconv.Itoa(r.Attempt) + "/" + strconv.Itoa(r.MaxAttempts) }},
 	{"CREATED", func(r oprun.Run) string { return moment(r.CreatedAt) }},
 	{"TOOK", took},
+	{"PROBLEM", problem},
 }
 
 // Run lists a page of runs.
@@ -71,7 +77,7 @@ func (c *runsListCommand) Run(ctx context.Context, a *app) error {
 	return a.withLedger(ctx, func(ledger *oprun.Ledger) error {
 		runs, err := ledger.Runs(ctx, oprun.RunFilter{
 			Before: c.Before, Status: c.Status, Outcome: oprun.Outcome(c.Outcome), Type: c.Type, Tenant: c.Tenant,
-			Since: c.Since.Time, Limit: c.Limit,
+			Since: c.Since.Time, Limit: c.Limit, Freshness: oprun.Freshness(c.Freshness), Problem: oprun.Problem(c.Problem),
 		})
 		if err != nil {
 			return err
@@ -92,24 +98,34 @@ func (c *runsShowCommand) Run(ctx context.Context, a *app) error {
 	return a.withLedger(ctx, func(ledger *oprun.Ledger) error {
 		run, err := ledger.Run(ctx, c.ID)
 		if err != nil {
-			return notFound(err, "type: consumer runs list")
+			return noRun(err)
 		}
-		attempts, err := ledger.Attempts(ctx, c.ID)
-		if err != nil {
-			return err
-		}
-		return printOne(a, story{run, append([]oprun.Attempt{}, attempts...)}, storyColumns)
+		return a.printStory(ctx, ledger, run)
 	})
 }
 
-var storyColumns = append(ofRun(runColumns), []column[story]{
+// printStory shows a run, whole.
+func (a *app) printStory(ctx context.Context, ledger *oprun.Ledger, run oprun.Run) error {
+	attempts, err := ledger.Attempts(ctx, run.ID)
+	if err != nil {
+		return err
+	}
+	return printOne(a, story{run, append([]oprun.Attempt{}, attempts...)}, storyColumns)
+}
+
+// noRun says where to look for a run that is not there.
+func noRun(err error) error { return notFound(err, "type: consumer runs list") }
+
+var storyColumns = append(with(runColumns, func(s story) oprun.Run { return s.Run }), []column[story]{
+	{"FRESHNESS", func(s story) string { return string(s.Freshness) }},
 	{"WORKSPACE ID", func(s story) string { return s.WorkspaceID.String() }},
 	{"INITIATOR", func(s story) string { return s.InitiatorName }},
 	{"IDENTITY", func(s story) string { return s.IdentityHash }},
 	{"ORIGIN", origin},
 	{"CLAIMED BY", func(s story) string { return optional(s.ClaimedBy, uuid.UUID.String) }},
 	{"LEASE ENDS", func(s story) string { return optional(s.LeaseExpiresAt, moment) }},
-	{"DUE", func(s story) string { return optional(s.DueAt, moment) }},
+	{"DUE", due},
+	{"CANCEL ASKED", func(s story) string { return optional(s.CancelRequestedAt, moment) }},
 	{"STARTED", func(s story) string { return optional(s.StartedAt, moment) }},
 	{"COMPLETED", func(s story) string { return optional(s.CompletedAt, moment) }},
 	{"COUNTS", func(s story) string { return pairs(s.SummaryCounts) }},
@@ -117,15 +133,6 @@ var storyColumns = append(ofRun(runColumns), []column[story]{
 	{"ATTEMPTS", attempts},
 	{"CONTEXT", func(s story) string { return strings.TrimSuffix(string(s.Context), "{}") }},
 }...)
-
-// ofRun makes columns of a run fit its story.
-func ofRun(columns []column[oprun.Run]) []column[story] {
-	lines := make([]column[story], len(columns))
-	for i, c := range columns {
-		lines[i] = column[story]{c.name, func(s story) string { return c.text(s.Run) }}
-	}
-	return lines
-}
 
 func scopeOf(r oprun.Run) string {
 	if r.TenantID == nil {
@@ -140,6 +147,21 @@ func took(r oprun.Run) string {
 		return ""
 	}
 	return r.CompletedAt.Sub(*r.StartedAt).Round(time.Millisecond).String()
+}
+
+// problem is empty for the many runs that have none.
+func problem(r oprun.Run) string {
+	if r.Problem == oprun.NoProblem {
+		return ""
+	}
+	return string(r.Problem)
+}
+
+func due(s story) string {
+	if s.Parked() {
+		return "when the tenant is resumed"
+	}
+	return optional(s.DueAt, moment)
 }
 
 func origin(s story) string {
@@ -160,7 +182,11 @@ func failures(s story) string {
 func attempts(s story) string {
 	texts := make([]string, len(s.Attempts))
 	for i, t := range s.Attempts {
-		texts[i] = fmt.Sprintf("%d %s %s", t.Attempt, t.Result, t.Error)
+		result := string(t.Result)
+		if t.Cause != "" {
+			result += " by " + string(t.Cause)
+		}
+		texts[i] = fmt.Sprintf("%d %s %s", t.Attempt, result, t.Error)
 	}
 	return strings.Join(texts, "; ")
 }

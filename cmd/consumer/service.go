@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
@@ -102,8 +103,9 @@ func (s *service) work(ctx context.Context) error {
 
 	worker, err := jobs.NewWorker(js, ledger, s.catalog, s.mux, jobs.Config{
 		Stream: s.topology.Stream, Consumer: s.topology.Consumer, Subjects: s.topology.Subjects, Types: s.command.Types,
-		Concurrency: s.command.Concurrency, DrainTimeout: s.command.DrainTimeout, AuditEvery: s.command.AuditEvery,
-		Workspace: s.command.Workspace, NoSchedules: s.command.NoSchedules, Registry: s.registry, Logger: s.log,
+		Concurrency: s.command.Concurrency, DrainTimeout: s.command.DrainTimeout, Retention: time.Duration(s.command.Retention),
+		AuditEvery: s.command.AuditEvery, Workspace: s.command.Workspace, NoSchedules: s.command.NoSchedules,
+		Registry: s.registry, Logger: s.log,
 	})
 	if err != nil {
 		return &proc.Error{Code: proc.Usage, Err: err, Hint: "mend " + s.command.Catalog + ", or type: consumer run --types <types>"}

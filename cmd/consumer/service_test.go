@@ -75,6 +75,7 @@ func TestReadinessFollowsTheServices(t *testing.T) {
 	}
 
 	says("consumer: ok")
+	poll(t, "the worker", func() bool { return strings.Contains(log.String(), "worker started") }) // a worker that starts needs its services
 	if err := postgres.Stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/google/uuid"
 
@@ -12,8 +13,10 @@ import (
 )
 
 type tenantsCommands struct {
-	List tenantsListCommand `cmd:"" help:"List every tenant, by label."`
-	Add  tenantsAddCommand  `cmd:"" help:"Add a tenant, or find the one of this label again."`
+	List    tenantsListCommand    `cmd:"" help:"List every tenant, by label."`
+	Add     tenantsAddCommand     `cmd:"" help:"Add a tenant, or find the one of this label again."`
+	Suspend tenantsSuspendCommand `cmd:"" help:"Let no more of a tenant's jobs begin: those that come are parked."`
+	Resume  tenantsResumeCommand  `cmd:"" help:"Let a suspended tenant's jobs run again, the parked ones first."`
 }
 
 type tenantsListCommand struct{}
@@ -23,6 +26,15 @@ type tenantsAddCommand struct {
 	Workspace    string `env:"OPRUN_WORKSPACE_ID" default:"${seed_workspace}" placeholder:"ID" help:"Its workspace, by id or by name. Default: ${default}, the seeded one."`
 	NewWorkspace bool   `help:"Make the workspace when there is none of this name."`
 }
+
+// tenantID is the argument that names a tenant.
+type tenantID struct {
+	ID uuid.UUID `arg:"" help:"The tenant's external id, as its subjects spell it."`
+}
+
+type tenantsSuspendCommand struct{ tenantID }
+
+type tenantsResumeCommand struct{ tenantID }
 
 var tenantColumns = []column[oprun.TenantInfo]{
 	{"TENANT ID", func(t oprun.TenantInfo) string { return t.ExternalID.String() }},
@@ -87,3 +99,41 @@ func (c *tenantsAddCommand) workspace(ctx context.Context, ledger *oprun.Ledger)
 		Hint: "type: consumer tenants add --new-workspace --workspace <name> <label>, or consumer seed",
 	}
 }
+
+// Help is the longer text of --help.
+func (*tenantsSuspendCommand) Help() string {
+	return "What is running goes on to its end. What comes up, as a message or from the ledger, is parked in the ledger with its input until the tenant is resumed."
+}
+
+// Run suspends the tenant and shows it.
+func (c *tenantsSuspendCommand) Run(ctx context.Context, a *app) error {
+	return a.withLedger(ctx, func(ledger *oprun.Ledger) error {
+		tenant, err := ledger.Suspend(ctx, c.ID)
+		if err != nil {
+			return noTenant(err)
+		}
+		return printOne(a, tenant, tenantColumns)
+	})
+}
+
+// resumed is a tenant and what became due with it.
+type resumed struct {
+	oprun.TenantInfo
+	Due int `json:"due"` // runs that were parked
+}
+
+// Run resumes the tenant and shows it.
+func (c *tenantsResumeCommand) Run(ctx context.Context, a *app) error {
+	return a.withLedger(ctx, func(ledger *oprun.Ledger) error {
+		tenant, due, err := ledger.Resume(ctx, c.ID)
+		if err != nil {
+			return noTenant(err)
+		}
+		return printOne(a, resumed{tenant, due}, resumedColumns)
+	})
+}
+
+var resumedColumns = append(with(tenantColumns, func(r resumed) oprun.TenantInfo { return r.TenantInfo }),
+	column[resumed]{"RUNS DUE", func(r resumed) string { return strconv.Itoa(r.Due) }})
+
+func noTenant(err error) error { return notFound(err, "type: consumer tenants list") }

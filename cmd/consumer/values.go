@@ -62,6 +62,19 @@ func (s *since) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// age is a duration that may be written in days, as in 36h or 90d.
+type age time.Duration
+
+// UnmarshalText reads what a flag says.
+func (a *age) UnmarshalText(text []byte) error {
+	d, err := parseAge(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is no duration: write one as in 2160h or 90d", text)
+	}
+	*a = age(d)
+	return nil
+}
+
 // parseAge is time.ParseDuration with days.
 func parseAge(text string) (time.Duration, error) {
 	digits, days := strings.CutSuffix(text, "d")

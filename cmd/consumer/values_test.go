@@ -47,6 +47,21 @@ func TestSince(t *testing.T) {
 	}
 }
 
+func TestAge(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{"2160h": 90 * 24 * time.Hour, "90d": 90 * 24 * time.Hour, "-1h": -time.Hour} {
+		var got age
+		if err := got.UnmarshalText([]byte(text)); err != nil || time.Duration(got) != want {
+			t.Errorf("%s: got %s, %v, want %s", text, time.Duration(got), err, want)
+		}
+	}
+	for _, text := range []string{"", "d", "-1d", "1.5d", "90 days", "99999999d"} {
+		if err := new(age).UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q was taken", text)
+		}
+	}
+}
+
 // What strangers sent must not steer a terminal, nor break a row in two.
 func TestTablesAreClean(t *testing.T) {
 	t.Parallel()

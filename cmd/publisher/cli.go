@@ -14,17 +14,19 @@ import (
 type cli struct {
 	settings
 
-	Publish publishCommand `cmd:"" help:"Publish one job and wait until the stream has it."`
+	Publish publishCommand `cmd:"" help:"Publish one job and wait until the stream, or the ledger, has it."`
 }
 
 // settings are what every subcommand may be told.
 type settings struct {
 	NATSURL        string        `name:"nats-url" env:"NATS_URL" group:"Connections:" placeholder:"URL" help:"One address or several, separated by commas. Default: nats://127.0.0.1:4222."`
 	NATSCreds      string        `name:"nats-creds" env:"NATS_CREDS" group:"Connections:" placeholder:"FILE" help:"Credentials file for NATS."`
-	ConnectTimeout time.Duration `env:"OPRUN_CONNECT_TIMEOUT" group:"Connections:" default:"30s" help:"How long to wait for NATS; 0 tries once. Default: ${default}."`
+	DatabaseURL    string        `env:"DATABASE_URL" group:"Connections:" placeholder:"URL" help:"The ledger's Postgres, for --ledger. Default: the PG* variables."`
+	ConnectTimeout time.Duration `env:"OPRUN_CONNECT_TIMEOUT" group:"Connections:" default:"30s" help:"How long to wait for NATS, or Postgres; 0 tries once. Default: ${default}."`
 
 	Catalog       string `env:"OPRUN_CATALOG" group:"Names:" default:"./jobs.yaml" placeholder:"FILE" help:"The job catalogue, the same as the consumers'. Default: ${default}."`
 	SubjectPrefix string `env:"OPRUN_SUBJECT_PREFIX" group:"Names:" default:"${prefix}" placeholder:"WORD" help:"First token of every job's subject. Default: ${default}."`
+	Stream        string `env:"OPRUN_STREAM" group:"Names:" default:"${stream}" placeholder:"NAME" help:"The stream whose workers --ledger wakes. Default: ${default}."`
 
 	Output    string           `short:"o" group:"Output and logs:" enum:"table, json, ndjson" default:"table" placeholder:"FORMAT" help:"Form of the data on stdout: ${enum}. Default: ${default}."`
 	LogFormat string           `env:"OPRUN_LOG_FORMAT" group:"Output and logs:" placeholder:"FORMAT" help:"text or json. Default: text on a terminal, else json."`
@@ -36,7 +38,7 @@ type settings struct {
 func parse(args []string, to streams) (*kong.Context, *settings, error) {
 	var c cli
 	command, err := proc.Parse(&c, "publisher", "Publishes background jobs to NATS JetStream.", args, to.out, to.err,
-		kong.Vars{"prefix": events.DefaultPrefix})
+		kong.Vars{"prefix": events.DefaultPrefix, "stream": events.DefaultTopology().Stream})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -21,12 +21,20 @@ type app struct {
 
 // connect connects to NATS. The caller closes the connection.
 func (a *app) connect(ctx context.Context) (*nats.Conn, error) {
+	defer a.waiting("nats")()
+	return proc.ConnectNATS(ctx, a.nats(), a.log, a.ConnectTimeout)
+}
+
+func (a *app) nats() proc.NATSConfig {
+	return proc.NATSConfig{URL: a.NATSURL, Creds: a.NATSCreds, Name: "oprun-publisher"}
+}
+
+// waiting logs after a while that a service is waited for, unless the answer is called before.
+func (a *app) waiting(service string) (answer func() bool) {
 	const worthALine = 2 * time.Second
-	waiting := time.AfterFunc(worthALine, func() {
-		a.log.Info("waiting for a service", "service", "nats", "at_most", a.ConnectTimeout.String())
-	})
-	defer waiting.Stop()
-	return proc.ConnectNATS(ctx, proc.NATSConfig{URL: a.NATSURL, Creds: a.NATSCreds, Name: "oprun-publisher"}, a.log, a.ConnectTimeout)
+	return time.AfterFunc(worthALine, func() {
+		a.log.Info("waiting for a service", "service", service, "at_most", a.ConnectTimeout.String())
+	}).Stop
 }
 
 // explain gives an error of a publication its exit code, and says what to type.

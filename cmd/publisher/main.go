@@ -1,9 +1,9 @@
 // Command publisher publishes jobs: it knows the catalogue, and so computes what makes two jobs the same as a worker
 // would.
 //
-// Data goes to stdout, all else to stderr. It exits with 0 when the stream has the job, also when it had it before, 1
-// when something failed, 2 when flags, environment or a file cannot be understood, and 3 when NATS or the stream is
-// missing or unreachable.
+// Data goes to stdout, all else to stderr. It exits with 0 when the stream (with --ledger: the ledger) has the job,
+// also when it had it before, 1 when something failed, 2 when flags, environment or a file cannot be understood, and 3
+// when NATS, the stream or the ledger is missing or unreachable.
 package main
 
 import (

@@ -54,11 +54,16 @@ func (a *app) print(r receipt) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", r.Result, r.Stream, strconv.FormatUint(r.Seq, 10), orDash(r.RequestID), orDash(r.RunID))
 		return table.Flush()
 	}
+	return a.encode(r)
+}
+
+// encode writes one JSON object, on one line or on many.
+func (a *app) encode(value any) error {
 	encoder := json.NewEncoder(a.out)
 	if a.Output == "json" {
 		encoder.SetIndent("", "  ")
 	}
-	if err := encoder.Encode(r); err != nil {
+	if err := encoder.Encode(value); err != nil {
 		return fmt.Errorf("write json: %w", err)
 	}
 	return nil

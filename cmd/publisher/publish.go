@@ -27,6 +27,7 @@ type publishCommand struct {
 	RunID     uuid.UUID `placeholder:"ID" help:"The run, when the ledger has it already."`
 	RequestID string    `placeholder:"TEXT" help:"Your own id of this request, 1 to 128 visible ASCII characters: asked again with it, the job runs once. Default: a new one."`
 	Initiator string    `placeholder:"TEXT" help:"Who asks. Default: system."`
+	Ledger    bool      `help:"Write the run into the ledger, whose relay publishes it: as durable as Postgres. Needs DATABASE_URL; NATS may be away."`
 	Coalesce  bool      `help:"Let the broker drop this request when one of the same identity was stored within its dedupe window."`
 }
 
@@ -36,16 +37,21 @@ func (*publishCommand) Help() string {
 
 	publisher publish --type assignments.fetch --tenant <id> --input '{"connection_id": 7}'
 
-The answer says where the stream has the job, and which run it makes unless it joins one of the same identity. "suppressed" says that the stream had the message already: nothing was added, and that is no failure.`
+The answer says where the stream has the job, and which run it makes unless it joins one of the same identity. "suppressed" says that the stream had the message already: nothing was added, and that is no failure.
+
+With --ledger the answer is the run itself: "created", or "joined" when the request is served by a run that is there.`
 }
 
 // Run publishes the job and shows where it is.
 func (c *publishCommand) Run(ctx context.Context, a *app) error {
-	declared, err := c.declaration(a.Catalog)
+	declared, job, err := c.declaration(a.Catalog)
 	if err != nil {
 		return err
 	}
-	request, err := c.request(declared, a.in)
+	if c.Ledger {
+		return c.dispatch(ctx, a, declared)
+	}
+	request, err := c.request(job, a.in)
 	if err != nil {
 		return err
 	}
@@ -73,26 +79,26 @@ func (c *publishCommand) Run(ctx context.Context, a *app) error {
 }
 
 // declaration finds what the catalogue says of the type.
-func (c *publishCommand) declaration(path string) (catalog.Job, error) {
+func (c *publishCommand) declaration(path string) (*catalog.Catalog, catalog.Job, error) {
 	declared, err := catalog.Load(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return catalog.Job{}, &proc.Error{
+		return nil, catalog.Job{}, &proc.Error{
 			Code: proc.Usage,
 			Err:  fmt.Errorf("without the catalogue nobody knows what makes two jobs the same: %w", err),
 			Hint: "type: publisher publish --catalog <file>, or export OPRUN_CATALOG=<file>",
 		}
 	}
 	if err != nil {
-		return catalog.Job{}, &proc.Error{Code: proc.Usage, Err: fmt.Errorf("the catalogue cannot be used:\n%w", err), Hint: "mend the lines it names"}
+		return nil, catalog.Job{}, &proc.Error{Code: proc.Usage, Err: fmt.Errorf("the catalogue cannot be used:\n%w", err), Hint: "mend the lines it names"}
 	}
 	job, ok := declared.Jobs[c.Type]
 	if !ok {
-		return job, misuse("--type: %s declares no job type %q", path, c.Type)
+		return nil, job, misuse("--type: %s declares no job type %q", path, c.Type)
 	}
 	if kind := c.scope().Kind; kind != job.ScopeKind {
-		return job, misuse("--%s: %s is a job of a %s", kind, c.Type, job.ScopeKind)
+		return nil, job, misuse("--%s: %s is a job of a %s", kind, c.Type, job.ScopeKind)
 	}
-	return job, nil
+	return declared, job, nil
 }
 
 func (c *publishCommand) scope() dedupe.Scope {

@@ -13,17 +13,19 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"oprun.example/internal/devstack"
 	"oprun.example/pkg/events"
+	"oprun.example/pkg/oprun"
 )
 
 // The command that scripts run is this test binary under another name: a process each, with the race detector on.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"publisher": main})
+	testscript.Main(devstack.Tests{M: m}, map[string]func(){"publisher": main})
 }
 
 // Each script has a NATS server of its own, in NATS_URL.
@@ -37,13 +39,23 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"capture":  capture,
 			"exits":    exits,
+			"ledger":   ledger,
 			"message":  message,
 			"topology": topology,
 		},
 	})
 }
 
+// test is the test that a script is.
+type test interface {
+	devstack.TB
+	Context() context.Context
+}
+
+type testKey struct{}
+
 func giveServer(env *testscript.Env) error {
+	env.Values[testKey{}] = env.T()
 	server, err := devstack.StartNATS(devstack.NATSConfig{Port: -1})
 	if err != nil {
 		return err
@@ -106,6 +118,25 @@ func topology(ts *testscript.TestScript, neg bool, args []string) {
 		_, err := wanted.Apply(context.Background(), js, true)
 		return err
 	})
+}
+
+// ledger gives the script a database with a ledger, in DATABASE_URL, that knows a tenant, in TENANT.
+func ledger(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 0, "ledger")
+	t, ok := ts.Value(testKey{}).(test)
+	if !ok {
+		ts.Fatalf("the script was not started by a test")
+	}
+	ts.Setenv("DATABASE_URL", devstack.Database(t))
+	pool, err := pgxpool.New(t.Context(), ts.Getenv("DATABASE_URL"))
+	ts.Check(err)
+	defer pool.Close()
+	l, err := oprun.Open(t.Context(), pool)
+	ts.Check(err)
+	defer l.Close()
+	_, tenant, err := l.Seed(t.Context(), "")
+	ts.Check(err)
+	ts.Setenv("TENANT", tenant.ExternalID.String())
 }
 
 // message shows what the stream holds at a place: subject, headers, body.

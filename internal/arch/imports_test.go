@@ -47,6 +47,7 @@ var plan = map[string]row{
 	"internal/demo":     {[]string{"internal/devstack", "internal/remote", "pkg/jobs"}, []string{natsGo, pgx, prometheus, uuid}},
 	"internal/torture":  {[]string{"internal/devstack", "pkg/jobs"}, []string{natsGo, pgx, prometheus, uuid}},
 	"internal/arch":     {nil, nil},
+	"internal/model":    {nil, nil}, // the protocol from its description: it shares no code with what it judges
 	"bench":             {nil, nil}, // its contestants are test files
 	"migrations":        {nil, []string{pgx}},
 
@@ -54,7 +55,7 @@ var plan = map[string]row{
 	"internal/crash":     {nil, nil}, // tests only
 
 	"cmd/consumer":  {[]string{"internal/admin", "internal/remote", "internal/proc", "pkg/jobs", "migrations"}, []string{kong, natsGo, pgx, prometheus, uuid}},
-	"cmd/publisher": {[]string{"internal/proc", "pkg/events", "pkg/catalog", "pkg/oprun"}, []string{kong, natsGo, pgx, uuid}},
+	"cmd/publisher": {[]string{"internal/proc", "pkg/jobs"}, []string{kong, natsGo, pgx, uuid}},
 	"cmd/dev":       {[]string{"internal/demo", "internal/torture", "internal/proc"}, []string{kong, natsGo, pgx}},
 }
 

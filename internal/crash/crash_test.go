@@ -28,7 +28,7 @@ func stories() map[string]story {
 	all := map[string]story{}
 	for _, part := range []map[string]story{
 		pointStories(), sweepStories(), streamStories(), brokerStories(), postgresStories(), callerStories(), replayStories(),
-		cancelStories(), promotionStories(), consumerStories(),
+		cancelStories(), promotionStories(), retentionStories(), consumerStories(),
 	} {
 		maps.Copy(all, part)
 	}

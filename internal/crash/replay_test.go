@@ -3,6 +3,8 @@
 package crash
 
 import (
+	"time"
+
 	"github.com/google/uuid"
 
 	"oprun.example/internal/devstack"
@@ -65,4 +67,56 @@ func (s *scene) emptyLedger() {
 	s.exec(`with home as (insert into oprun.workspaces (id, name) values ($1, 'home') returning id)
 		insert into oprun.tenants (id, workspace_id, external_id, label) select $2, id, $3, 'the same' from home`,
 		uuid.New(), uuid.New(), s.tenant)
+}
+
+// retentionStories have the consumer deliver its whole stream again, to workers of which one breaks with the messages in
+// its hands, while the ledger forgets their runs. Nothing is run again: what is older than the ledger's memory is
+// rejected, and becomes a dead letter.
+func retentionStories() map[string]story {
+	found := map[string]story{}
+	for _, action := range []string{kills, stops, fails, delays} {
+		found["retention "+action] = func(s *scene) { s.forgetWhile(action) }
+	}
+	return found
+}
+
+func (s *scene) forgetWhile(action string) {
+	s.begin()
+	for _, key := range []string{"a", "b", "c"} {
+		s.publish(args{Key: key})
+	}
+	s.worker("")
+	s.end()
+	s.exec("truncate effects")
+	s.rewind()
+	victim := s.worker(fault(failpoint.ClaimBefore, action))
+	victim.strikes()
+	s.forget(len(s.accepted))
+	s.accepted, s.asked = nil, nil
+	s.worker("")
+	if action == stops {
+		s.outlasts(victim)
+	}
+	s.end()
+	if n := s.count("select count(*) from effects"); n != 0 {
+		s.t.Errorf("%d effects of jobs that were forgotten, want none", n)
+	}
+	// Those of which the victim asked in another batch have been answered before; an error is over at once for all.
+	if n := s.count("select count(*) from oprun.dead_letters where reason = 'older_than_retention'"); n == 0 && action != fails {
+		s.t.Error("no message was rejected as older than retention")
+	}
+}
+
+// forget deletes all runs, which have ended, as retention does: a minute after it has published that it would.
+func (s *scene) forget(runs int) {
+	s.t.Helper()
+	s.exec("update oprun.retention_horizon set advanced_at = advanced_at - interval '1 minute'")
+	if moved := must(s.ledger.AdvanceHorizon(s.t.Context(), time.Millisecond))(s.t); !moved {
+		s.t.Fatal("the horizon did not move")
+	}
+	s.exec("update oprun.retention_horizon set advanced_at = advanced_at - interval '1 minute'")
+	expiry := must(s.ledger.DeleteExpired(s.t.Context(), 0, false))(s.t)
+	if expiry.Runs.Deleted != runs {
+		s.t.Errorf("%d runs were deleted, want %d", expiry.Runs.Deleted, runs)
+	}
 }

@@ -120,7 +120,7 @@ func (s *scene) publish(job args) uuid.UUID {
 func (s *scene) publishAs(jobType string, job args) uuid.UUID {
 	s.t.Helper()
 	request := events.Request{
-		Identity: s.identity(jobType, job), Input: must(json.Marshal(job))(s.t), MsgID: uuid.NewString(), RequestID: uuid.NewString(),
+		Identity: s.identity(jobType, job), Input: must(json.Marshal(job))(s.t), MsgID: uuid.NewString(),
 	}
 	asked := time.Now()
 	ack := must(s.publisher.Publish(s.t.Context(), request))(s.t)

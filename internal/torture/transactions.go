@@ -9,26 +9,17 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"oprun.example/pkg/catalog"
-	"oprun.example/pkg/dedupe"
-	"oprun.example/pkg/oprun"
+	"oprun.example/pkg/jobs"
 )
 
 // dispatch asks for a run in the caller's transaction.
 func (a ask) dispatch(ctx context.Context, tx pgx.Tx) (runID uuid.UUID, created bool, err error) {
-	identity, err := a.identity()
-	if err != nil {
-		return uuid.Nil, false, err
-	}
-	request := oprun.Request{
-		Identity: identity, Input: a.body(), InitiatorName: "torture", MaxAttempts: a.kind.job.Retry.MaxAttempts,
-		Once: a.kind.job.IdentityMode == dedupe.OnceMode, Cools: a.kind.job.Cooldown > 0, Follows: a.kind.job.OnDuplicate == catalog.FollowUp,
-	}
+	options := jobs.DispatchOptions{Initiator: "torture"}
 	if a.named {
-		request.ID = a.runID()
+		options.RequestID = a.requestID
 	}
-	run, created, err := a.world.ledger.On(tx).Ensure(ctx, request)
-	return run.ID, created, err
+	run, err := a.world.dispatcher.With(options).DispatchTx(ctx, tx, a.scope, a.kind.jobType, a.body())
+	return run.ID, run.Created, err
 }
 
 // errAbort is a caller's change of mind.
@@ -62,6 +53,7 @@ func (s *stage) transact(ctx context.Context, a ask, hold time.Duration, abort b
 		}
 		if err == nil {
 			err = answer.commit(ctx, tx)
+			a.world.dispatcher.Wake()
 		} else {
 			answer.Event = refused
 			_ = tx.Rollback(context.WithoutCancel(ctx))

@@ -11,6 +11,7 @@ import (
 	"oprun.example/migrations"
 	"oprun.example/pkg/dedupe"
 	"oprun.example/pkg/events"
+	"oprun.example/pkg/jobs"
 	"oprun.example/pkg/oprun"
 )
 
@@ -18,10 +19,11 @@ import (
 // and callers' transactions alike. The second takes transactions only, so that its stream carries nothing but what the
 // ledger publishes for itself, and may lose everything at any time.
 type world struct {
-	topology events.Topology
-	pool     *pgxpool.Pool
-	ledger   *oprun.Ledger
-	scopes   map[dedupe.ScopeKind][]dedupe.Scope
+	topology   events.Topology
+	pool       *pgxpool.Pool
+	ledger     *oprun.Ledger
+	dispatcher *jobs.Dispatcher
+	scopes     map[dedupe.ScopeKind][]dedupe.Scope
 }
 
 func topologies() [2]events.Topology {
@@ -50,6 +52,12 @@ func makeWorld(ctx context.Context, topology events.Topology, url string, js jet
 		w.pool.Close()
 		return nil, err
 	}
+	cat, err := newCatalog()
+	if err != nil {
+		w.close()
+		return nil, err
+	}
+	w.dispatcher = jobs.NewDispatcher(w.ledger, cat, js.Conn(), jobs.DispatcherConfig{Stream: topology.Stream})
 	if err := errors.Join(w.seed(ctx), w.apply(ctx, js)); err != nil {
 		w.close()
 		return nil, err

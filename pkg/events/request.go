@@ -116,14 +116,23 @@ func (r *Request) validate() error {
 	if r.RunID != uuid.Nil && (r.Coalesce || r.DispatchNo < 0) {
 		return errors.New("a run id goes with a dispatch number of 0 or more, and not with coalesce")
 	}
-	if r.RequestID != "" && !validRequestID(r.RequestID) {
-		return errors.New("the request id is not 1 to 128 visible ASCII characters")
-	}
-	if !validInitiator(r.Initiator) || strings.TrimSpace(r.Initiator) != r.Initiator {
-		return errors.New("the initiator is longer than 128 characters, or has control characters or spaces at its ends")
+	if err := ValidSender(r.RequestID, r.Initiator); err != nil {
+		return err
 	}
 	if len(r.MsgID) > maxMsgIDLength || !visible(r.MsgID) {
 		return errors.New("the message id is not up to " + strconv.Itoa(maxMsgIDLength) + " visible ASCII characters")
 	}
 	return ValidInput(r.Input)
+}
+
+// ValidSender reports why a request cannot have this id or this initiator, either of which may be empty, as a
+// [*Refusal].
+func ValidSender(requestID, initiator string) error {
+	if requestID != "" && !validRequestID(requestID) {
+		return refuse(dedupe.HeaderInvalid, "the request id is not 1 to 128 visible ASCII characters")
+	}
+	if !validInitiator(initiator) || strings.TrimSpace(initiator) != initiator {
+		return refuse(dedupe.HeaderInvalid, "the initiator is longer than 128 characters, or has control characters or spaces at its ends")
+	}
+	return nil
 }

@@ -16,15 +16,18 @@ const DefaultPrefix = "jobs"
 // MaxTypeLength bounds a job type, in bytes.
 const MaxTypeLength = 100
 
-// eventsPrefix is the first token of terminal events. They must never be stored as jobs.
-const eventsPrefix = "events"
+// The first tokens of subjects that must never be stored as jobs.
+const (
+	eventsPrefix = "events" // of terminal events
+	ownPrefix    = "oprun"  // of what our processes tell each other
+)
 
 // What is wrong with a subject or a type, as fixed values: the worker parses every delivery, and fmt is slow.
 var (
 	errTypeLong    = errors.New("a job type has at most 100 characters")
 	errTypeTokens  = errors.New("a job type has 2 to 6 words, with dots between them")
 	errTypeForm    = errors.New("a job type's words begin with a-z and go on with a-z, 0-9 and _")
-	errPrefix      = errors.New("subject prefix: its words are made of letters, digits, - and _, and the first is not \"events\"")
+	errPrefix      = errors.New("subject prefix: its words are made of letters, digits, - and _, and the first is neither \"events\" nor \"oprun\"")
 	errForeign     = errors.New("it does not begin with the prefix")
 	errNoScope     = errors.New("after the prefix comes tenant or workspace")
 	errIDNotSpelt  = errors.New("after tenant or workspace comes a UUID, in lower case")
@@ -44,10 +47,11 @@ func (s Subjects) prefix() string {
 	return s.Prefix
 }
 
-// Validate reports a prefix that could not be part of a subject, or that would make jobs of terminal events.
+// Validate reports a prefix that could not be part of a subject, or that would make jobs of terminal events or
+// wake-ups.
 func (s Subjects) Validate() error {
 	for i, word := range strings.Split(s.prefix(), ".") {
-		if word == "" || strings.ContainsFunc(word, notInPrefix) || i == 0 && word == eventsPrefix {
+		if word == "" || strings.ContainsFunc(word, notInPrefix) || i == 0 && (word == eventsPrefix || word == ownPrefix) {
 			return errPrefix
 		}
 	}
@@ -150,3 +154,8 @@ func ValidType(jobType string) error {
 func TerminalSubject(outcome string, scope dedupe.Scope, jobType string) string {
 	return eventsPrefix + "." + outcome + "." + scope.String() + "." + jobType
 }
+
+// WakeSubject returns the core NATS subject on which the relays of a stream's workers are told that the ledger has a run
+// to publish. It lies outside every prefix of jobs. Who dispatches needs the permission to publish there, and workers to
+// subscribe; without it runs wait for a relay's next look.
+func WakeSubject(stream string) string { return ownPrefix + ".wake." + stream }

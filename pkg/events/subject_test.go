@@ -114,9 +114,15 @@ func TestSubjects(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	})
-	t.Run("refuse_a_prefix_that_is_no_plain_words_or_holds_terminal_events", func(t *testing.T) {
+	t.Run("tell_wake_ups_outside_every_prefix", func(t *testing.T) {
 		t.Parallel()
-		for _, prefix := range []string{"events", "events.jobs", ".", "a.", "a.*", ">", "a b", "a..b", "jöbs", "$JS"} {
+		if got := WakeSubject("JOBS"); got != "oprun.wake.JOBS" {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("refuse_a_prefix_that_is_no_plain_words_or_holds_terminal_events_or_wake_ups", func(t *testing.T) {
+		t.Parallel()
+		for _, prefix := range []string{"oprun", "oprun.wake", "events", "events.jobs", ".", "a.", "a.*", ">", "a b", "a..b", "jöbs", "$JS"} {
 			if err := (Subjects{Prefix: prefix}).Validate(); err == nil {
 				t.Errorf("%q is taken", prefix)
 			}

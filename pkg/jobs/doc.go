@@ -11,5 +11,8 @@
 //   - elsewhere, with the run id as the idempotency key: at least once, and a late result is refused;
 //   - anything else: at least once.
 //
+// Where the work lives elsewhere as well, an [Adapter] tells what became of it; the built-in job
+// ops.reconcile_adapter_runs asks it about runs that nobody holds.
+//
 // The protocol is docs/protocol.md; its invariants are cited as I1 to I13.
 package jobs

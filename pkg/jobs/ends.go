@@ -20,8 +20,8 @@ func (w *Worker) ended(a *attempt, outcome oprun.Outcome) {
 	m.durations[outcome].Observe(took.Seconds())
 	m.countsDropped(a.work.dropped)
 	result := a.end.ended
-	if a.work.end() != "" {
-		result = oprun.AttemptSucceeded
+	if outcome == oprun.Succeeded || outcome == oprun.PartiallySucceeded {
+		result = oprun.AttemptSucceeded // whatever the handler made of a commit that it had no answer to
 	}
 	if result != "" { // else it was given back: as good as never begun
 		m.attempts[result].Inc()

@@ -107,3 +107,26 @@ func TestLostReply(t *testing.T) {
 		})
 	}
 }
+
+// The handler's context ends in the moment in which the reply to its commit is lost, so that its worker is left to find
+// out. The attempt counts as what it was, and not as what the handler made of it (I12).
+func TestLostReplyAsTheHandlersTimeIsUp(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	line := newProxy(t, s.database)
+	_, ledger := s.openLedger(line.url)
+	lost := line.loseReplyTo("commit\x00")
+	w := s.startOn(s.js, ledger, handling(func(ctx context.Context, job *Job[keyed]) error {
+		ctx, cancel := context.WithCancel(ctx)
+		go func() {
+			<-lost
+			cancel()
+		}()
+		return writeEffect(ctx, job)
+	}), Config{})
+	run := s.publish(`{"key":"a"}`)
+	s.settled(1)
+	s.acknowledged()
+	s.wantOneEffectEach(run)
+	s.wantCountersEqualRows(w)
+}

@@ -123,17 +123,22 @@ func (w *Worker) read(batch []*delivery) (asked []*delivery, refused []refusal) 
 }
 
 func refusalOf(d *delivery, err error) refusal {
+	reason, detail := reasonOf(err)
+	return refusal{d, reason, detail}
+}
+
+func reasonOf(err error) (reason dedupe.Reason, detail string) {
 	var refused *events.Refusal
 	var input *dedupe.InputError
 	switch {
 	case errors.As(err, &refused):
-		return refusal{d, refused.Reason, refused.Detail}
+		return refused.Reason, refused.Detail
 	case errors.As(err, &input) && input.Missing:
-		return refusal{d, dedupe.IdentityInputMissing, err.Error()}
+		return dedupe.IdentityInputMissing, err.Error()
 	case errors.As(err, &input):
-		return refusal{d, dedupe.IdentityInputInexact, err.Error()}
+		return dedupe.IdentityInputInexact, err.Error()
 	default:
-		return refusal{d, dedupe.Malformed, err.Error()}
+		return dedupe.Malformed, err.Error()
 	}
 }
 

@@ -130,10 +130,7 @@ func (r *reconciliation) end(ctx context.Context, c oprun.Candidate, truth Truth
 		r.ends++
 		return nil
 	}
-	ending.Note = map[string]any{
-		"by": r.job.RunID.String(), "state": truth.State.String(),
-		"evidence": oprun.OneLine(truth.Evidence, oprun.MaxFailureMessage),
-	}
+	ending.Note = map[string]any{"by": r.job.RunID.String(), "evidence": oprun.OneLine(truth.Evidence, oprun.MaxFailureMessage)}
 	ended, err := r.ledger.End(ctx, ending)
 	r.ends += len(ended)
 	r.reconciled(ending.Reason, ended)

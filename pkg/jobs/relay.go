@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
 
 	"oprun.example/internal/failpoint"
 	"oprun.example/pkg/dedupe"
@@ -17,8 +17,17 @@ import (
 // maxRelay is how many due runs one look takes.
 const maxRelay = 500
 
+// relayTurn is how long the runs that a look took are left to this relay. When it dies, or is slower, another publishes
+// them under the same Nats-Msg-Id.
+const relayTurn = 3 * time.Second
+
 // every calls step now and then, and at once again while it says that there is more.
 func (w *Worker) every(ctx context.Context, step func(context.Context) (more bool)) {
+	w.everyOrWoken(ctx, nil, step)
+}
+
+// everyOrWoken is every that a wake-up cuts short.
+func (w *Worker) everyOrWoken(ctx context.Context, woken <-chan struct{}, step func(context.Context) (more bool)) {
 	ticker := time.NewTicker(w.config.Poll)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
@@ -28,15 +37,38 @@ func (w *Worker) every(ctx context.Context, step func(context.Context) (more boo
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:
+		case <-woken:
 		}
 	}
 }
 
 // relayLoop publishes queued runs that are due: retries, runs left by dead workers, and runs that were born in the
-// ledger. Every worker relays; the broker drops what two of them publish at once.
+// ledger. Every worker relays, each what no other has taken; the broker drops what two of them publish all the same.
 func (w *Worker) relayLoop(ctx context.Context) {
 	r := &relay{Worker: w, publisher: events.NewPublisher(w.js, events.PublisherConfig{Subjects: w.config.Subjects})}
-	w.every(ctx, r.once)
+	woken, deafen := w.wakeUps()
+	defer deafen()
+	w.everyOrWoken(ctx, woken, r.once)
+}
+
+// relayGroup is the queue group of the relays: a wake-up is for one of them, the others find nothing new to do.
+const relayGroup = "oprun-relay"
+
+// wakeUps has a channel that tells of runs to publish; wake-ups that come while one waits are that one. The channel is
+// never closed: the subscription writes to it until deafen. Without the subscription the relay looks now and then.
+func (w *Worker) wakeUps() (woken <-chan struct{}, deafen func()) {
+	bell := make(chan struct{}, 1)
+	subscription, err := w.js.Conn().QueueSubscribe(events.WakeSubject(w.config.Stream), relayGroup, func(*nats.Msg) {
+		select {
+		case bell <- struct{}{}:
+		default:
+		}
+	})
+	if err != nil {
+		w.log.Warn("relay hears no wake-ups", "error", err)
+		return nil, func() {}
+	}
+	return bell, func() { _ = subscription.Unsubscribe() }
 }
 
 type relay struct {
@@ -47,7 +79,7 @@ type relay struct {
 func (r *relay) once(ctx context.Context) (more bool) {
 	ask, cancel := context.WithTimeout(ctx, ledgerPatience)
 	defer cancel()
-	due, err := r.ledger.Due(ask, maxRelay)
+	due, err := r.ledger.Due(ask, maxRelay, relayTurn)
 	r.heard(err)
 	if err == nil {
 		err = r.send(ctx, due)
@@ -197,16 +229,15 @@ func (r *relay) ahead(ctx context.Context) (func(seq uint64) bool, error) {
 // recover reads a message-first run's payload back from the stream and keeps it in the row. No payload and no error
 // means that there is nothing to publish: the run has ended as lost.
 func (r *relay) recover(ctx context.Context, run oprun.DueRun) ([]byte, error) {
-	message, err := events.ReadBack(ctx, r.js, run.OriginStream, run.OriginSeq)
-	if err == nil {
-		if job, ok := r.origin(message, run); ok {
-			return job.Input, r.ledger.KeepInput(ctx, run.ID, job.Input)
-		}
+	input, err := readOrigin(ctx, r.js, r.config.Subjects, origin{run.ID, run.Scope, run.Type, run.OriginStream, run.OriginSeq})
+	switch {
+	case err == nil:
+		return input, r.ledger.KeepInput(ctx, run.ID, input)
+	case errors.Is(err, events.ErrNoMessage):
+		return nil, r.end(ctx, run, oprun.MessageLost)
+	default:
+		return nil, err
 	}
-	if err != nil && !errors.Is(err, events.ErrNoMessage) {
-		return nil, err // a time-out is never "lost"
-	}
-	return nil, r.end(ctx, run, oprun.MessageLost)
 }
 
 // end ends a run that can never be published, unless it has moved on meanwhile.
@@ -220,14 +251,4 @@ func (r *relay) end(ctx context.Context, run oprun.DueRun, reason oprun.EndReaso
 		r.log.Error("run ended by the relay", "run_id", e.RunID.String(), "job_type", e.Type, "reason", string(reason))
 	}
 	return err
-}
-
-// origin decodes a message that stands where a run came from, and tells whether it is the run's own: a stream that
-// was made anew has other messages under the same numbers.
-func (r *relay) origin(message events.Message, run oprun.DueRun) (events.Job, bool) {
-	job, err := r.codec.Decode(message)
-	if err != nil || job.Scope != run.Scope || job.Type != run.Type || job.RunID != uuid.Nil {
-		return job, false
-	}
-	return job, job.Occurrence.RunID(job.Scope, job.Type) == run.ID
 }

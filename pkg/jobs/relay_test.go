@@ -136,15 +136,21 @@ func TestRelay(t *testing.T) {
 	t.Run("does not let what no broker takes stand in the way", func(t *testing.T) {
 		t.Parallel()
 		s := newStack(t)
-		for i := range maxRelay + 1 {
+		deep := s.dispatch("too deep")
+		for i := range maxRelay {
 			s.dispatch(fmt.Sprint("too deep ", i))
 		}
 		s.exec(`update oprun.operation_runs set due_at = now() - interval '1 h',
 			input = ('{"key":' || repeat('[', 40) || repeat(']', 40) || '}')::json`)
 		run := s.dispatch("good")
-		s.start(writing(), Config{})
+		w := s.start(writing(), Config{})
 		s.eventually("the good run to end", func() bool { return s.run(run).Status == "completed" })
 		s.wantOneEffectEach(run)
+		s.settled(maxRelay + 2)
+		s.wantReconciled(deep, oprun.Failed, oprun.DispatchFailed, "relay")
+		if n := w.metric(t, "reconciled_runs_total", "reason=run.dispatch_failed"); n != maxRelay+1 {
+			t.Errorf("%v runs are counted as run.dispatch_failed, want %d", n, maxRelay+1)
+		}
 	})
 
 	t.Run("leaves a run whose message stands in another stream to the workers of that stream", func(t *testing.T) {

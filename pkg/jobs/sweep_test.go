@@ -97,6 +97,9 @@ func TestSweeper(t *testing.T) {
 		s.settled(1)
 		s.wantLost(run)
 		s.wantCountersEqualRows(w)
+		if n := w.metric(t, "reconciled_runs_total", "reason=run.message_lost"); n != 1 {
+			t.Errorf("%v runs are counted as run.message_lost, want 1", n)
+		}
 	})
 
 	t.Run("never takes another job's payload from a stream that was made anew", func(t *testing.T) {
@@ -154,8 +157,5 @@ func TestSweeper(t *testing.T) {
 
 func (s *stack) wantLost(id uuid.UUID) {
 	s.t.Helper()
-	run := s.run(id)
-	if run.Outcome != oprun.Failed || len(run.FailureSummary) != 1 || run.FailureSummary[0].Code != "run.message_lost" {
-		s.t.Errorf("run %s ended as %s (%v), want failed with run.message_lost", id, run.Outcome, run.FailureSummary)
-	}
+	s.wantReconciled(id, oprun.Failed, oprun.MessageLost, "relay")
 }

@@ -83,13 +83,14 @@ func (c *claim) origins(these []int) origins {
 
 // knownArgs are the parameters of claim_known.sql.
 func (c *claim) knownArgs(these []int) []any {
-	cols, follows, named := c.columns(these), make([]bool, len(these)), make([]bool, len(these))
+	cols, from := c.columns(these), c.origins(these)
+	follows, named := make([]bool, len(these)), make([]bool, len(these))
 	for at, i := range these {
 		follows[at], named[at] = c.batch[i].Follows, c.batch[i].Named
 	}
 	return []any{
 		cols.ids, cols.tenantScoped, cols.scopes, cols.types, cols.hashes, cols.tokens, cols.leases, cols.once, cols.cools,
-		follows, named, rawID(c.who.Worker),
+		follows, named, from.seqs, from.times, c.who.Stream, rawID(c.who.Worker),
 	}
 }
 

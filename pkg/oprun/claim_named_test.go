@@ -41,6 +41,15 @@ func TestClaimOfANamedRun(t *testing.T) {
 			same(s.t, "verdict", dedupe.Execute, answer.Verdict)
 			same(s.t, "input", "", string(answer.Input))
 		},
+		"a_message_of_a_request_that_was_made_in_the_ledger_gets_the_input_of_the_row": func(s *scene) {
+			d, r := s.delivery("a"), s.request("a")
+			r.ID = d.RunID
+			_, created, err := s.EnsureRunWithIdentity(s.t.Context(), r)
+			must(s.t, err)
+			same(s.t, "created", true, created)
+			answer := s.claim(d)[0]
+			same(s.t, "verdict and input", `execute {"asked": "a"}`, answer.Verdict.String()+" "+string(answer.Input))
+		},
 		"named_and_new_deliveries_share_a_batch": func(s *scene) {
 			first, second := s.naming(s.ensure("a")), s.naming(s.ensure("b"))
 			answers := s.claim(s.delivery("a"), first, s.delivery("c"), second)

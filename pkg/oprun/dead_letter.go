@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -26,11 +29,12 @@ type DeadLetter struct {
 	Detail    string              `db:"detail" json:"detail"`
 	RunID     *uuid.UUID          `db:"run_id" json:"run_id"`
 	CreatedAt time.Time           `db:"created_at" json:"created_at"`
-	Body      []byte              `db:"body" json:"body,omitempty"` // only of a single letter
+	Requeued  *time.Time          `db:"requeued_at" json:"requeued_at"` // when its message was last put into the stream again
+	Body      []byte              `db:"body" json:"body,omitempty"`     // only of a single letter
 }
 
 // Bury records messages that can never run. A message that is buried already, by its place, stays as it was.
-// ID, BodyBytes and CreatedAt are made here.
+// ID, BodyBytes, CreatedAt and Requeued are made here.
 func (l *Ledger) Bury(ctx context.Context, letters []DeadLetter) error {
 	n := len(letters)
 	ids, streams, seqs, times, subjects := make([]rawID, n), make([]string, n), make([]int64, n), make([]time.Time, n), make([]string, n)
@@ -73,17 +77,39 @@ func storableText(s string) string {
 	return fmt.Sprintf("%+q", s)
 }
 
+// Altered names what of the letter is not as it was sent: its subject, or a header whose name or value no text can
+// hold and which is kept spelled out. Empty means that the letter is the message, byte for byte.
+func (d DeadLetter) Altered() string {
+	if spelledOut(d.Subject) {
+		return "subject"
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Headers)) {
+		if spelledOut(name) || slices.ContainsFunc(d.Headers[name], spelledOut) {
+			return "header " + name
+		}
+	}
+	return ""
+}
+
+// spelledOut reports whether storableText may have written s.
+func spelledOut(s string) bool {
+	plain, err := strconv.Unquote(s)
+	return err == nil && plain != s && storableText(plain) == s
+}
+
 // DeadLetterFilter selects dead letters; zero fields select all.
 type DeadLetterFilter struct {
 	Before uuid.UUID // the last id of the page before
 	Reason string
 	Limit  int // zero: 50
+
+	Waiting bool // only those that were not requeued
 }
 
 // DeadLetters returns a page of dead letters without their bodies, newest first. It may read many rows, and so uses
 // a connection of the caller's pool.
 func (l *Ledger) DeadLetters(ctx context.Context, f DeadLetterFilter) ([]DeadLetter, error) {
-	rows, err := l.pool.Query(ctx, deadLettersSQL, optional(f.Before), optional(f.Reason), pageSize(f.Limit))
+	rows, err := l.pool.Query(ctx, deadLettersSQL, optional(f.Before), optional(f.Reason), f.Waiting, pageSize(f.Limit))
 	if err != nil {
 		return nil, fmt.Errorf("list dead letters: %w", err)
 	}
@@ -102,6 +128,13 @@ func (l *Ledger) DeadLetter(ctx context.Context, id uuid.UUID) (DeadLetter, erro
 	}
 	letter, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[DeadLetter])
 	return letter, orNotFound(err, "dead letter", id)
+}
+
+// MarkRequeued records that the letter's message is in the stream again, as a new request. The error is ErrNotFound for
+// an unknown letter.
+func (l *Ledger) MarkRequeued(ctx context.Context, id uuid.UUID) (at time.Time, err error) {
+	err = l.db.QueryRow(ctx, markRequeuedSQL, id).Scan(&at)
+	return at, orNotFound(err, "dead letter", id)
 }
 
 // orNotFound names what was looked for.

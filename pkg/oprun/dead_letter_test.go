@@ -19,6 +19,23 @@ func letter(seq int64) DeadLetter {
 	}
 }
 
+func TestAltered(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		letter DeadLetter
+		want   string
+	}{
+		"plain":                        {letter(1), ""},
+		"a subject that is no text":    {DeadLetter{Subject: storableText("jobs.\xff")}, "subject"},
+		"a value that is no text":      {DeadLetter{Headers: storable(map[string][]string{"a": {"ok"}, "b": {"ok", "\x00"}})}, "header b"},
+		"a name that is no text":       {DeadLetter{Headers: storable(map[string][]string{"\xff": {"ok"}})}, `header "\xff"`},
+		"quotes of the sender's own":   {DeadLetter{Headers: map[string][]string{"etag": {`"abc"`, "`b`", `""`}}}, ""},
+		"an empty value, and no value": {DeadLetter{Headers: map[string][]string{"a": {""}, "b": nil}}, ""},
+	} {
+		same(t, name, test.want, test.letter.Altered())
+	}
+}
+
 func TestBury(t *testing.T) {
 	t.Parallel()
 	scenes(t, map[string]func(s *scene){
@@ -93,7 +110,24 @@ func TestBury(t *testing.T) {
 			if _, err := s.DeadLetter(s.t.Context(), uuid.New()); !errors.Is(err, ErrNotFound) {
 				s.t.Errorf("a dead letter that is not there: %v", err)
 			}
+			if _, err := s.MarkRequeued(s.t.Context(), uuid.New()); !errors.Is(err, ErrNotFound) {
+				s.t.Errorf("requeued a dead letter that is not there: %v", err)
+			}
 			must(s.t, s.Bury(s.t.Context(), nil))
+		},
+		"what_was_requeued_no_longer_waits": func(s *scene) {
+			must(s.t, s.Bury(s.t.Context(), []DeadLetter{letter(1), letter(2)}))
+			list, err := s.DeadLetters(s.t.Context(), DeadLetterFilter{Waiting: true})
+			must(s.t, err)
+			same(s.t, "waiting", 2, len(list))
+			at, err := s.MarkRequeued(s.t.Context(), list[0].ID)
+			must(s.t, err)
+			waiting, err := s.DeadLetters(s.t.Context(), DeadLetterFilter{Waiting: true})
+			must(s.t, err)
+			same(s.t, "waiting after", list[1:], waiting)
+			got, err := s.DeadLetter(s.t.Context(), list[0].ID)
+			must(s.t, err)
+			same(s.t, "requeued", at, *got.Requeued)
 		},
 	})
 }

@@ -126,7 +126,7 @@ func TestPromotion(t *testing.T) {
 		"when_the_claim_ends_it": func(s *scene, owner Hold) {
 			s.endLease(owner.RunID)
 			d := s.following("a")
-			d.RunID = owner.RunID
+			d.RunID, d.StoredAt = owner.RunID, *s.run(owner.RunID).OriginTime
 			same(s.t, "answer", []string{"exhausted"}, verdicts(s.claim(d)))
 		},
 		"when_housekeeping_ends_it": func(s *scene, owner Hold) {

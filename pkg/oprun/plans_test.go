@@ -57,7 +57,7 @@ var hot = map[string][]string{
 	"account": {
 		"external_id_unique", "operation_run_attempts_pkey", "operation_run_deliveries_pkey", "operation_runs_pkey", "place_unique",
 	},
-	"due":            {"runs_due", "tenants_pkey"},
+	"due":            {"operation_runs_pkey", "runs_due", "tenants_pkey"},
 	"published":      {"operation_runs_pkey"},
 	"postpone":       {"operation_runs_pkey"},
 	"keep_input":     {"operation_runs_pkey"},
@@ -68,6 +68,7 @@ var hot = map[string][]string{
 	"run":            {"operation_runs_pkey", "tenants_pkey"},
 	"attempts":       {"operation_run_attempts_pkey"},
 	"dead_letter":    {"dead_letters_pkey"},
+	"mark_requeued":  {"dead_letters_pkey"},
 	"scope":          {"external_id_unique", "workspaces_pkey"},
 	"ensure_new":     {"operation_run_deliveries_pkey", "runs_cooldown"},
 	"ensure_queued":  {"runs_active_tenant", "runs_active_workspace"},

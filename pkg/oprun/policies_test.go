@@ -125,7 +125,7 @@ func TestSuspendedTenant(t *testing.T) {
 		return parked
 	}
 	due := func(s *scene) int {
-		list, err := s.Due(s.t.Context(), 10)
+		list, err := s.Due(s.t.Context(), 10, 0)
 		must(s.t, err)
 		return len(list)
 	}
@@ -137,9 +137,11 @@ func TestSuspendedTenant(t *testing.T) {
 			same(s.t, "answer", []Answer{{Verdict: dedupe.Suspended, RunID: d.RunID}}, s.claim(d))
 			same(s.t, "delivered again", []string{"suspended"}, verdicts(s.claim(again(d))))
 			same(s.t, "another of the identity", []string{"duplicate"}, verdicts(s.claim(s.delivery("a"))))
+			same(s.t, "it is parked", true, s.run(d.RunID).Parked())
 			same(s.t, "due", 0, due(s))
 			same(s.t, "a look of the sweeper", Swept{}, s.sweep())
 			same(s.t, "parked", 1, resume(s))
+			same(s.t, "it is parked", false, s.run(d.RunID).Parked())
 			same(s.t, "due", 1, due(s))
 			answer := s.claim(s.naming(s.run(d.RunID)))[0]
 			same(s.t, "claim", `execute {"n": 1}`, answer.Verdict.String()+" "+string(answer.Input))

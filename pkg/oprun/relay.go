@@ -24,10 +24,11 @@ type DueRun struct {
 	Initiator    string
 }
 
-// Due returns the queued runs whose time has come, the most overdue first, at most limit. It locks nothing:
-// processes that see the same run publish it under the same Nats-Msg-Id.
-func (l *Ledger) Due(ctx context.Context, limit int) ([]DueRun, error) {
-	rows, err := l.db.Query(ctx, dueSQL, limit)
+// Due takes the queued runs whose time has come, the most overdue first, at most limit. For a turn they are the
+// caller's to publish and record, and no other relay's: after it they are due again, unless that was done. A run that a
+// caller has joined in an open transaction is left for later.
+func (l *Ledger) Due(ctx context.Context, limit int, turn time.Duration) ([]DueRun, error) {
+	rows, err := l.db.Query(ctx, dueSQL, limit, millis(turn))
 	if err != nil {
 		return nil, fmt.Errorf("read due runs: %w", err)
 	}

@@ -1,6 +1,7 @@
 package oprun
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -9,10 +10,10 @@ import (
 	"oprun.example/pkg/dedupe"
 )
 
-// due reads which runs the relay must look at now.
+// due reads which runs the relay must look at now, and leaves them due.
 func (s *scene) due() []DueRun {
 	s.t.Helper()
-	due, err := s.Due(s.t.Context(), 10)
+	due, err := s.Due(s.t.Context(), 10, 0)
 	must(s.t, err)
 	return due
 }
@@ -53,13 +54,39 @@ func TestDue(t *testing.T) {
 				must(s.t, err)
 			}
 			var order []string
-			for _, r := range s.due() {
-				order = append(order, string(r.Input))
+			for _, limit := range []int{1, 10} {
+				due, err := s.Due(s.t.Context(), limit, time.Minute)
+				must(s.t, err)
+				order = append(order, fmt.Sprint(len(due)))
+				for _, r := range due {
+					order = append(order, string(r.Input))
+				}
 			}
-			same(s.t, "due", []string{`{"asked": "c"}`, `{"asked": "d"}`, `{"asked": "a"}`}, order)
-			first, err := s.Due(s.t.Context(), 1)
+			same(s.t, "at most one, and the others", []string{"1", `{"asked": "c"}`, "2", `{"asked": "d"}`, `{"asked": "a"}`}, order)
+		},
+		"what_a_relay_has_taken_is_left_to_it_for_its_turn": func(s *scene) {
+			run := s.ensure("a")
+			due, err := s.Due(s.t.Context(), 10, time.Minute)
 			must(s.t, err)
-			same(s.t, "at most one", `{"asked": "c"}`, string(first[0].Input))
+			same(s.t, "taken", 1, len(due))
+			same(s.t, "the next look", time.Minute, s.dueIn(run.ID))
+			same(s.t, "for another relay", nil, s.due())
+			s.exec("update oprun.operation_runs set due_at = now()") // a minute later
+			same(s.t, "when it has died", due, s.due())
+			s.published(due...)
+			same(s.t, "when it has done its work", time.Second, s.dueIn(run.ID))
+		},
+		"a_run_that_an_open_transaction_has_joined_waits_for_its_end": func(s *scene) {
+			s.ensure("a")
+			other := s.ensure("b")
+			tx := s.open()
+			_, _, err := s.On(tx).EnsureRunWithIdentity(s.t.Context(), s.request("a"))
+			must(s.t, err)
+			due := s.due()
+			same(s.t, "while it is open", other.ID, due[0].ID)
+			same(s.t, "while it is open", 1, len(due))
+			must(s.t, tx.Commit(s.t.Context()))
+			same(s.t, "after it", 2, len(s.due()))
 		},
 		"what_runs_or_has_ended_is_not_due": func(s *scene) {
 			h := s.take(s.naming(s.ensure("a")))

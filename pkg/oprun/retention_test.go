@@ -133,7 +133,7 @@ func TestRetention(t *testing.T) {
 			var work errgroup.Group
 			for i := range 2 {
 				work.Go(func() error {
-					for s.left() > 0 {
+					for s.left() > 0 && !s.t.Failed() {
 						for n, a := range s.claim(old[i*runs/2 : (i+1)*runs/2]...) {
 							if a.Verdict != dedupe.Completed && a.Verdict != dedupe.Rejected {
 								s.t.Errorf("old request %d is answered with %s", n, a.Verdict)
@@ -143,7 +143,7 @@ func TestRetention(t *testing.T) {
 					return nil
 				})
 			}
-			for s.left() > 0 {
+			for s.left() > 0 && !s.t.Failed() {
 				s.expire(10, false)
 			}
 			must(s.t, work.Wait())

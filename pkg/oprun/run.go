@@ -54,6 +54,9 @@ func (r Run) LogValue() slog.Value {
 		slog.String("outcome", string(r.Outcome)), slog.Int("attempt", r.Attempt))
 }
 
+// Parked reports whether the run waits for its suspended tenant to be resumed.
+func (r Run) Parked() bool { return r.Status == "queued" && r.DueAt == nil }
+
 // Attempt is one recorded attempt of a run.
 type Attempt struct {
 	Attempt   int           `db:"attempt" json:"attempt"`

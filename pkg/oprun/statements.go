@@ -59,6 +59,7 @@ var (
 	attemptsSQL       = statement("attempts")
 	deadLettersSQL    = statement("dead_letters")
 	deadLetterSQL     = statement("dead_letter")
+	markRequeuedSQL   = statement("mark_requeued")
 	addWorkspaceSQL   = statement("add_workspace")
 	addTenantSQL      = statement("add_tenant")
 	tenantsSQL        = statement("tenants")

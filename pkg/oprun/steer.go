@@ -17,7 +17,7 @@ import (
 // By is who asks, and reason why; both are kept in context.cancellation. The error is ErrNotFound for an unknown run,
 // and one that [Unavailable] recognises when a transaction has the run locked.
 func (l *Ledger) Cancel(ctx context.Context, id uuid.UUID, by, reason string) (Run, error) {
-	args := []any{id, cmp.Or(by, systemInitiator), OneLine(reason, MaxFailureMessage)}
+	args := []any{id, initiatorOf(by), OneLine(reason, MaxFailureMessage)}
 	err := l.promoting(ctx, laneWait, []rawID{rawID(id)}, cancelSQL, args, func(rows pgx.Rows) error {
 		rows.Close()
 		return rows.Err()
@@ -53,7 +53,7 @@ func (l *Ledger) Retry(ctx context.Context, id uuid.UUID, initiator string, inpu
 	if err != nil {
 		return Run{}, err
 	}
-	tag, err := l.pool.Exec(ctx, retrySQL, id, newID, cmp.Or(initiator, systemInitiator), optional(string(input)))
+	tag, err := l.pool.Exec(ctx, retrySQL, id, newID, initiatorOf(initiator), optional(string(input)))
 	if err == nil && tag.RowsAffected() == 0 {
 		err = l.whyNotRetried(ctx, id, len(input) > 0)
 	}
@@ -61,6 +61,12 @@ func (l *Ledger) Retry(ctx context.Context, id uuid.UUID, initiator string, inpu
 		return Run{}, fmt.Errorf("retry run %s: %w", id, err)
 	}
 	return l.Run(ctx, newID)
+}
+
+// initiatorOf is a person as the relay can publish them: one line, which no header refuses.
+func initiatorOf(name string) string {
+	const longest = 128
+	return cmp.Or(OneLine(name, longest), systemInitiator)
 }
 
 // whyNotRetried looks for what stood in the way.

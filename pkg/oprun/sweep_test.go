@@ -34,7 +34,7 @@ func TestSweep(t *testing.T) {
 			same(s.t, "status", "queued", run.Status)
 			same(s.t, "publication", 1, run.DispatchNo)
 			same(s.t, "attempts", []AttemptResult{AttemptAbandoned}, s.attempts(h.RunID))
-			due, err := s.Due(s.t.Context(), 10)
+			due, err := s.Due(s.t.Context(), 10, 0)
 			must(s.t, err)
 			same(s.t, "due", []DueRun{{
 				ID: h.RunID, Scope: dedupe.Tenant(s.tenant.ExternalID), Type: jobType, DispatchNo: 1,

@@ -5,12 +5,13 @@
 -- the delivery is to be inserted anew; "wait" that it is to be the follow-up (wait.sql); "park" that its tenant is
 -- suspended (park.sql).
 -- $1 run ids, $2 tenant scoped?, $3 scope ids, $4 types, $5 identity hashes, $6 claim tokens, $7 leases in ms,
--- $8 once?, $9 does a success cool down?, $10 does a duplicate follow up?, $11 does the message name the run?; $12 worker
+-- $8 once?, $9 does a success cool down?, $10 does a duplicate follow up?, $11 does the message name the run?,
+-- $12 stream sequences, $13 store times; $14 stream, $15 worker
 with delivery as materialized (
   select d.*, s.workspace_id, s.tenant_id, s.suspended
   from unnest($1::uuid[], $2::boolean[], $3::uuid[], $4::text[], $5::bytea[], $6::uuid[], $7::bigint[], $8::boolean[],
-      $9::boolean[], $10::boolean[], $11::boolean[])
-    with ordinality d(id, tenant_scoped, scope_id, type, hash, token, lease_ms, once, cools, follows, named, ord)
+      $9::boolean[], $10::boolean[], $11::boolean[], $12::bigint[], $13::timestamptz[])
+    with ordinality d(id, tenant_scoped, scope_id, type, hash, token, lease_ms, once, cools, follows, named, seq, stored_at, ord)
   left join lateral (
     select t.workspace_id, t.id as tenant_id, t.status = 'suspended' as suspended from oprun.tenants t
     where d.tenant_scoped and t.external_id = d.scope_id
@@ -18,7 +19,8 @@ with delivery as materialized (
     select w.id, null, false from oprun.workspaces w where not d.tenant_scoped and w.id = d.scope_id
     limit 1) s on true),
 -- runs that may be taken: due, with nobody's live lease on them; a row that another statement holds is passed over.
--- A named run without input is not taken: the body on the wire is not its own. The relay reads its input back first.
+-- A run without input is taken by its own message only, the one at its origin: no other body on the wire is its own. The
+-- relay reads its input back for the others.
 -- A claim that is sent again, since its answer was lost, gets the rest of its own attempt: that one never began.
 taken as materialized (
   select d.token as new_token, d.lease_ms, r.id, r.status, r.attempt, r.claim_token, r.claimed_by,
@@ -29,7 +31,10 @@ taken as materialized (
   where r.workspace_id = d.workspace_id and r.tenant_id is not distinct from d.tenant_id and r.type = d.type
     and r.completed_at is null and not r.follow_up and r.run_at <= clock_timestamp()
     and (r.status = 'queued' or r.lease_expires_at < clock_timestamp() or r.claim_token = d.token)
-    and (not d.named or r.input is not null) and not d.suspended
+    and (r.input is not null or not d.named and r.origin_seq = d.seq and r.origin_time = d.stored_at and r.origin_stream = $14::text)
+    and not d.suspended
+    -- parked after this statement's snapshot was taken: a running row that is due at infinity would be forgotten
+    and r.due_at is distinct from 'infinity'
   order by r.id
   for no key update of r skip locked),
 claimed as (
@@ -38,7 +43,7 @@ claimed as (
     outcome = coalesce(t.ends, 'pending'),
     completed_at = case when t.ends is not null then clock_timestamp() end,
     claim_token = case when t.ends is null then t.new_token end,
-    claimed_by = case when t.ends is null then $12::uuid end,
+    claimed_by = case when t.ends is null then $15::uuid end,
     lease_expires_at = case when t.ends is null then clock_timestamp() + t.lease_ms * interval '1 millisecond' end,
     due_at = case when t.ends is null then r.due_at end,  -- untouched: the claim of a queued row stays HOT
     attempt = r.attempt + (t.ends is null and not t.resent)::integer,
@@ -66,7 +71,8 @@ answer as materialized (
         when own.claim_token = d.token then 'execute'      -- sent again, and another statement holds the row
         when own.follow_up then 'follow_up'
         when own.status = 'running' and own.lease_expires_at >= clock_timestamp() then 'busy'
-        when d.named and own.input is null then 'busy'
+        when own.input is null and (d.named or (own.origin_seq, own.origin_time, own.origin_stream)
+          is distinct from (d.seq, d.stored_at, $14::text)) then 'busy'
         when own.run_at > clock_timestamp() then 'not_due'
         when d.suspended and own.status = 'running' then 'busy'  -- until the sweeper has put it back into the queue
         when d.suspended then 'park'
@@ -85,7 +91,7 @@ answer as materialized (
     case when own.id is null and c.id is null then coalesce(seen.run_id, heir.id, owner.id, once_only.id, cooling.id) else d.id end as run_id,
     coalesce(c.attempt, own.attempt, 0) as attempt,
     coalesce(c.max_attempts, own.max_attempts, 0) as max_attempts,
-    case when d.named then coalesce(c.input, own.input) end as input,
+    coalesce(c.input, own.input) as input,  -- the row decides; one that has none is its own message's
     greatest(0, extract(epoch from own.lease_expires_at - clock_timestamp()) * 1000)::bigint as lease_left_ms,
     own.id is null and seen.run_id is null and not d.named as is_news
   from delivery d

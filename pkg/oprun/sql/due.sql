@@ -1,8 +1,20 @@
--- Decides: which queued runs the relay must look at now.
--- Index: runs_due. Takes no lock: two relays publish the same Nats-Msg-Id, and the broker keeps one.
--- $1 how many at most
-select r.id, t.external_id as tenant, r.workspace_id, r.type, r.dispatch_no, r.published_seq, r.input,
-  r.origin_stream, r.origin_seq, r.initiator_name
-from oprun.operation_runs r left join oprun.tenants t on t.id = r.tenant_id
-where r.due_at <= now() and r.status = 'queued' and not r.follow_up
-order by r.due_at limit $1
+-- Decides: which queued runs this relay is to look at now. No other relay takes them for as long as it needs.
+-- Indexes: runs_due, the primary keys.
+-- The next look is moved ahead, in this statement's own commit: the relay holds no lock while it publishes, and its
+-- death costs only the wait. A row that a caller has joined and not committed is passed over: it may not start yet.
+-- $1 how many at most, $2 how long the relay may need, in ms
+with due as materialized (
+  select r.id, r.due_at
+  from oprun.operation_runs r
+  where r.due_at <= now() and r.status = 'queued' and not r.follow_up
+  order by r.due_at limit $1
+  for no key update skip locked),
+taken as (
+  update oprun.operation_runs r set due_at = clock_timestamp() + $2::bigint * interval '1 millisecond'
+  from due where r.id = due.id
+  returning r.id, r.tenant_id, r.workspace_id, r.type, r.dispatch_no, r.published_seq, r.input, r.origin_stream, r.origin_seq,
+    r.initiator_name, due.due_at as was_due)
+select k.id, t.external_id as tenant, k.workspace_id, k.type, k.dispatch_no, k.published_seq, k.input, k.origin_stream,
+  k.origin_seq, k.initiator_name
+from taken k left join oprun.tenants t on t.id = k.tenant_id
+order by k.was_due

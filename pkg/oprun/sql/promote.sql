@@ -6,7 +6,7 @@
 with ended as materialized (
   select o.workspace_id, o.tenant_id, o.run_identity_hash
   from unnest($1::uuid[]) q(id) join oprun.operation_runs o on o.id = q.id
-  where o.completed_at >= now() and not o.follow_up),
+  where o.completed_at is not null and not o.follow_up and o.xmin = pg_current_xact_id()::xid),  -- changed by this transaction
 waiting as materialized (
   select f.id
   from ended e

@@ -1,0 +1,78 @@
+package model
+
+import "fmt"
+
+// A note says what a step does. It is words and two places for references, so that it costs nothing until a
+// counterexample is told.
+type note struct {
+	format string
+	about  [2]word
+}
+
+// word is a reference in a note.
+type word struct {
+	kind wordKind
+	ref  uint8
+}
+
+type wordKind uint8
+
+const (
+	noWord wordKind = iota
+	runWord
+	requestWord
+	stageWord
+)
+
+var blank = word{}
+
+func runNote(ref uint8) word     { return word{runWord, ref} }
+func requestNote(ref uint8) word { return word{requestWord, ref} }
+
+// subject is what a delivery is about.
+func (w *worker) subject() word {
+	if w.named {
+		return runNote(w.key)
+	}
+	return requestNote(w.key)
+}
+
+func (m message) subject() word {
+	if m.named {
+		return runNote(m.key)
+	}
+	return requestNote(m.key)
+}
+
+// fate is where a worker now stands.
+func (w *worker) fate() word { return word{stageWord, uint8(w.stage)} }
+
+func (w word) String() string {
+	switch w.kind {
+	case runWord:
+		return fmt.Sprintf("run %d", w.ref)
+	case requestWord:
+		return fmt.Sprintf("request %d", w.ref)
+	case stageWord:
+		return stageNames[w.ref]
+	case noWord:
+	}
+	return ""
+}
+
+func (n note) String() string {
+	switch {
+	case n.about[0].kind == noWord:
+		return n.format
+	case n.about[1].kind == noWord:
+		return fmt.Sprintf(n.format, n.about[0])
+	default:
+		return fmt.Sprintf(n.format, n.about[0], n.about[1])
+	}
+}
+
+var stageNames = [...]string{
+	idle: "idle", delivered: "to be claimed", inserting: "inserting", missed: "to be looked up", judging: "being looked up",
+	waiting: "to wait as a follow-up", parking: "being parked", executing: "executing", effected: "executing", failing: "failing",
+	asking: "asking", acking: "to be acked", naking: "to be naked",
+}

@@ -1,0 +1,46 @@
+package jobs
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"oprun.example/pkg/dedupe"
+	"oprun.example/pkg/events"
+)
+
+// origin is the message that a message-first run came from.
+type origin struct {
+	runID   uuid.UUID
+	scope   dedupe.Scope
+	jobType string
+	stream  string
+	seq     uint64
+}
+
+// readOrigin reads the payload of a message-first run back from the stream. The error is events.ErrNoMessage only when
+// the stream's leader says that it is gone, or has another message under the number: a time-out is never "lost".
+func readOrigin(ctx context.Context, js jetstream.JetStream, subjects events.Subjects, from origin) ([]byte, error) {
+	message, err := events.ReadBack(ctx, js, from.stream, from.seq)
+	if err != nil {
+		return nil, err
+	}
+	job, own := from.decode(subjects, message)
+	if !own {
+		return nil, events.ErrNoMessage
+	}
+	return job.Input, nil
+}
+
+// decode reads a message that stands where the run came from, and tells whether it is the run's own: a stream that was
+// made anew has other messages under the same numbers. Whatever ce-type stands for the job's type was accepted when the
+// run was made.
+func (o origin) decode(subjects events.Subjects, message events.Message) (job events.Job, own bool) {
+	codec := events.Codec{Subjects: subjects, Alias: func(string) (string, bool) { return o.jobType, true }}
+	job, err := codec.Decode(message)
+	if err != nil || job.Scope != o.scope || job.Type != o.jobType || job.RunID != uuid.Nil {
+		return job, false
+	}
+	return job, job.Occurrence.RunID(job.Scope, job.Type) == o.runID
+}
