@@ -15,10 +15,13 @@ import (
 
 // cli is the command line. Flags win over the environment.
 type cli struct {
-	Demo       demoCommand   `cmd:"" help:"Show on the embedded stack that duplicates, redeliveries and a crash change nothing."`
-	Up         upCommand     `cmd:"" help:"Start the embedded stack, print how to reach it, and keep it until Ctrl-C."`
-	Exec       execCommand   `cmd:"" help:"Run a command with DATABASE_URL and NATS_URL of a stack of its own."`
-	DemoWorker workerCommand `cmd:"" hidden:"" help:"A consumer process of the demo."`
+	Demo          demoCommand          `cmd:"" help:"Show on the embedded stack that duplicates, redeliveries and a crash change nothing."`
+	Up            upCommand            `cmd:"" help:"Start the embedded stack, print how to reach it, and keep it until Ctrl-C."`
+	Exec          execCommand          `cmd:"" help:"Run a command with DATABASE_URL and NATS_URL of a stack of its own."`
+	Torture       tortureCommand       `cmd:"" help:"Kill, freeze and restart everything under load on the embedded stack, and audit what became of each job."`
+	DemoWorker    workerCommand        `cmd:"" hidden:"" help:"A consumer process of the demo."`
+	TortureWorker tortureWorkerCommand `cmd:"" hidden:"" help:"A consumer process of the torture."`
+	TortureNATS   tortureNATSCommand   `cmd:"" hidden:"" name:"torture-nats" help:"The NATS server of the torture."`
 }
 
 // streams are what a command reads and writes.

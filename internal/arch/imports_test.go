@@ -45,6 +45,7 @@ var plan = map[string]row{
 	"internal/proc":     {nil, []string{natsGo, pgx, tint, kong}},
 	"internal/devstack": {[]string{"migrations"}, []string{natsServer, natsGo, pgx}},
 	"internal/demo":     {[]string{"internal/devstack", "internal/remote", "pkg/jobs"}, []string{natsGo, pgx, prometheus, uuid}},
+	"internal/torture":  {[]string{"internal/devstack", "pkg/jobs"}, []string{natsGo, pgx, prometheus, uuid}},
 	"internal/arch":     {nil, nil},
 	"internal/model":    {nil, nil}, // the protocol from its description: it shares no code with what it judges
 	"bench":             {nil, nil}, // its contestants are test files
@@ -55,7 +56,7 @@ var plan = map[string]row{
 
 	"cmd/consumer":  {[]string{"internal/admin", "internal/remote", "internal/proc", "pkg/jobs", "migrations"}, []string{kong, natsGo, pgx, prometheus, uuid}},
 	"cmd/publisher": {[]string{"internal/proc", "pkg/jobs"}, []string{kong, natsGo, pgx, uuid}},
-	"cmd/dev":       {[]string{"internal/demo", "internal/proc"}, []string{kong, natsGo, pgx}},
+	"cmd/dev":       {[]string{"internal/demo", "internal/torture", "internal/proc"}, []string{kong, natsGo, pgx}},
 }
 
 // testOnly are the modules that check the house and are no part of it.

@@ -169,9 +169,9 @@ var sqlText = regexp.MustCompile(`(?is)^\s*(--[^\n]*\n\s*)*(` +
 	`with\s+(recursive\s+)?\w+\s*(\([^)]*\)\s*)?as\s+(not\s+|materialized\s*)*\(|merge\s+into\s|truncate\s+(table\s)?[a-z_."]+\s*;?\s*$|` +
 	`(create|alter|drop)\s+(or\s+replace\s+|unique\s+)?(table|index|schema|view|role|database|type|function|extension)\s)`)
 
-// sqlPlaces keep their few lines of SQL in Go. Everywhere else a statement is a file that psql can run. The demo is a
-// user's program, with tables of its own, and audits the ledger from outside.
-var sqlPlaces = []string{"migrations", "internal/devstack", "internal/demo"}
+// sqlPlaces keep their few lines of SQL in Go. Everywhere else a statement is a file that psql can run. The demo and the
+// torture are users' programs, with tables of their own, and audit the ledger from outside.
+var sqlPlaces = []string{"migrations", "internal/devstack", "internal/demo", "internal/torture"}
 
 func TestSQLLivesInFiles(t *testing.T) {
 	t.Parallel()

@@ -123,9 +123,13 @@ type flight struct {
 	pending *events.Pending
 }
 
-// launch publishes one run. Nothing and no error means that the run has ended as lost.
+// launch publishes one run. Nothing and no error means that the run has ended as lost, or is for another relay: one
+// that works on another stream reads other subjects, and would take the run's message for a stranger's.
 func (r *relay) launch(ctx context.Context, run oprun.DueRun) (*events.Pending, error) {
 	if run.Input == nil {
+		if run.OriginStream != r.config.Stream {
+			return nil, nil
+		}
 		input, err := r.recover(ctx, run)
 		if err != nil || input == nil {
 			return nil, err

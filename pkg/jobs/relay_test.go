@@ -153,6 +153,18 @@ func TestRelay(t *testing.T) {
 		}
 	})
 
+	t.Run("leaves a run whose message stands in another stream to the workers of that stream", func(t *testing.T) {
+		t.Parallel()
+		s := newStack(t)
+		far := s.leftIn("OTHER")
+		near := s.dispatch("near")
+		s.start(writing(), Config{})
+		s.eventually("the near run to end", func() bool { return s.run(near).Status == "completed" })
+		if run := s.run(far); run.Status != "queued" {
+			t.Errorf("the far run is %s (%s), want it queued", run.Status, run.Outcome)
+		}
+	})
+
 	t.Run("leaves a run alone whose message still waits in the stream", func(t *testing.T) {
 		t.Parallel()
 		s := newStack(t)
@@ -176,6 +188,21 @@ func TestRelay(t *testing.T) {
 		s.acknowledged()
 		s.wantOneEffectEach(runs...)
 	})
+}
+
+// leftIn returns a run that a worker of another stream, with subjects of its own, has left behind: it is due, and its
+// input is there alone.
+func (s *stack) leftIn(stream string) uuid.UUID {
+	s.t.Helper()
+	other := s.topology
+	other.Stream, other.Subjects.Prefix = stream, "other"
+	must(other.Apply(s.t.Context(), s.js, false))(s.t)
+	publisher := events.NewPublisher(s.js, events.PublisherConfig{Subjects: other.Subjects})
+	must(publisher.Publish(s.t.Context(), s.request(`{"key":"far"}`)))(s.t)
+	run := s.dispatch("far")
+	s.exec(`update oprun.operation_runs set input = null, due_at = now() - interval '1 h',
+		origin_stream = $2, origin_seq = 1, origin_time = now() where id = $1`, run, stream)
+	return run
 }
 
 // publishedInto has a run published by a worker that then goes away without having claimed it.
