@@ -64,7 +64,7 @@ func (t Truth) ending(c oprun.Candidate) (oprun.Ending, bool) {
 	case DomainEnded:
 		e.Reason, e.Outcome = oprun.AdapterOutOfSync, t.Outcome
 		success := t.Outcome == oprun.Succeeded || t.Outcome == oprun.PartiallySucceeded
-		return e, slices.Contains(oprun.Outcomes(), t.Outcome) && (t.Confirmed || !success)
+		return e, slices.Contains(oprun.Outcomes(), t.Outcome) && (t.Confirmed || !success && c.Stale)
 	case DomainGone:
 		e.Reason, e.Outcome = oprun.StaleQueued, oprun.Failed
 		if c.Status == "running" {

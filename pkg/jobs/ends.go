@@ -56,10 +56,11 @@ func (w *Worker) parked(a *attempt) {
 
 // refused deals with attempts whose result the ledger did not take. One whose commit had no answer may have ended its
 // run after all. The others were fenced: they are recorded as that, and their messages are not acknowledged, for the
-// next delivery is answered by the run as it now stands.
-func (w *Worker) refused(these []*attempt) {
+// next delivery is answered by the run as it now stands. Those that cannot be told yet, since a transaction has one of
+// their runs locked, are returned.
+func (w *Worker) refused(these []*attempt) (locked []*attempt) {
 	if len(these) == 0 {
-		return
+		return nil
 	}
 	holds := make([]oprun.Hold, len(these))
 	for i, a := range these {
@@ -68,11 +69,17 @@ func (w *Worker) refused(these []*attempt) {
 	var confirmed map[uuid.UUID]oprun.Outcome
 	_, err := w.ask(w.lifetime, "confirm", len(holds), func(ctx context.Context) (err error) {
 		confirmed, err = w.ledger.Confirm(ctx, holds)
+		if oprun.Locked(err) {
+			locked, err = these, nil
+		}
 		return err
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		w.leave(these, err)
-		return
+		return nil
+	case locked != nil:
+		return locked
 	}
 	late := holds[:0]
 	for _, a := range these {
@@ -86,6 +93,7 @@ func (w *Worker) refused(these []*attempt) {
 		w.log.Warn("attempt fenced", "run", a.work)
 	}
 	w.recordFenced(late)
+	return nil
 }
 
 func (w *Worker) recordFenced(late []oprun.Hold) {

@@ -65,8 +65,7 @@ func (w *Worker) handIn(batch []*attempt) (locked []*attempt) {
 	}
 	w.finish(ended, &left)
 	w.park(parked, &left)
-	w.refused(left.refused)
-	return left.locked
+	return append(left.locked, w.refused(left.refused)...)
 }
 
 // ledgerPatience is how long one statement may take before it is sent again on another connection.
@@ -92,7 +91,7 @@ func (w *Worker) ask(phase context.Context, op string, rows int, send func(ctx c
 }
 
 // heard notes from what became of a statement whether the ledger answers. While it does not, the worker pulls no more.
-func (w *Worker) heard(err error) { w.away.Store(oprun.Unavailable(err)) }
+func (w *Worker) heard(err error) { w.away.Store(oprun.Unavailable(err) && !oprun.Locked(err)) }
 
 // finish ends runs.
 func (w *Worker) finish(ended []*attempt, left *rest) {

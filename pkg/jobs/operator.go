@@ -32,8 +32,7 @@ func NewOperator(js jetstream.JetStream, ledger *oprun.Ledger, subjects events.S
 // payload was kept (its workers crashed, or it was cancelled while it waited) gets it back from the stream. Initiator is
 // who asks.
 //
-// The errors are those of the ledger's Retry. ErrNoInput says that the run succeeded, or that the stream no longer has
-// its message; a stream that does not answer is another error.
+// The errors are those of the ledger's Retry. ErrNoInput says that the stream no longer has its message; a stream that does not answer is another error.
 func (o *Operator) Retry(ctx context.Context, runID uuid.UUID, initiator string) (oprun.Run, error) {
 	again, noInput := o.ledger.Retry(ctx, runID, initiator, nil)
 	if !errors.Is(noInput, oprun.ErrNoInput) {
@@ -56,11 +55,8 @@ func (o *Operator) Retry(ctx context.Context, runID uuid.UUID, initiator string)
 	return o.ledger.Retry(ctx, runID, initiator, input)
 }
 
-// InStream reports whether a run that keeps no input may get it back from the stream: it came from there, and did not
-// succeed. A success is not run again by a slip of the hand.
-func InStream(run oprun.Run) bool {
-	return run.Outcome != oprun.Succeeded && run.OriginStream != nil && run.OriginSeq != nil
-}
+// InStream reports whether a run that keeps no input may get it back from the stream: it came from there.
+func InStream(run oprun.Run) bool { return run.OriginStream != nil && run.OriginSeq != nil }
 
 func scopeOf(run oprun.Run) dedupe.Scope {
 	if run.TenantID != nil {
@@ -84,7 +80,7 @@ type Requeued struct {
 var ErrLetterAltered = errors.New("it was not kept as it was sent")
 
 // Requeue puts a dead letter's message into the stream again: body and headers as they were, to its subject, as a new
-// request whose id is the letter's. So a letter that is requeued twice is one run, and a message that is refused again
+// request whose id is made of the letter's. So a letter that is requeued twice is one run, and a message that is refused again
 // is another letter. A run that the message named is no longer named.
 //
 // The error is oprun.ErrNotFound, ErrLetterAltered, or one of [events.Publisher.Publish], after which the letter may be
@@ -98,7 +94,7 @@ func (o *Operator) Requeue(ctx context.Context, letterID uuid.UUID) (Requeued, e
 		return Requeued{}, fmt.Errorf("dead letter %s: %s: %w", letterID, part, ErrLetterAltered)
 	}
 	message := events.Message{Subject: letter.Subject, Header: letter.Headers, Data: letter.Body}
-	ack, err := o.publisher.Republish(ctx, message, letterID.String(), "requeue/"+letterID.String())
+	ack, err := o.publisher.Republish(ctx, message, requeueID(letterID), "requeue/"+letterID.String())
 	if err != nil {
 		return Requeued{}, fmt.Errorf("dead letter %s: %w", letterID, err)
 	}
@@ -107,12 +103,16 @@ func (o *Operator) Requeue(ctx context.Context, letterID uuid.UUID) (Requeued, e
 	return Requeued{letterID, letter.Subject, ack.Stream, ack.Seq, ack.Duplicate, o.runOf(letter), at}, err
 }
 
+// requeueID is the request id of a requeued letter. It has no date, so that a letter can wait for longer than the ledger
+// keeps its runs.
+func requeueID(letterID uuid.UUID) string { return "letter/" + letterID.String() }
+
 // runOf derives the run that a requeued letter makes.
 func (o *Operator) runOf(letter oprun.DeadLetter) *uuid.UUID {
 	scope, jobType, err := o.subjects.Parse(letter.Subject)
 	if err != nil {
 		return nil
 	}
-	id := dedupe.ByRequest(letter.ID.String(), time.Time{}).RunID(scope, jobType)
+	id := dedupe.ByRequest(requeueID(letter.ID), time.Time{}).RunID(scope, jobType)
 	return &id
 }

@@ -212,6 +212,9 @@ func (w *Worker) claim(questions []oprun.Delivery) (answers []oprun.Answer, sent
 func (w *Worker) follow(d *delivery, answer oprun.Answer, sent time.Time) *refusal {
 	verdict := answer.Verdict
 	d.spec.metrics.deliveries[verdict].Inc()
+	if answer.TookOver {
+		d.spec.metrics.attempts[oprun.AttemptAbandoned].Inc()
+	}
 	switch verdict {
 	case dedupe.Execute:
 		w.start(d, answer, sent)
@@ -266,7 +269,7 @@ func (w *Worker) bury(refused []refusal) {
 	for i, r := range refused {
 		letters[i] = r.letter(r.reason.String(), r.detail)
 	}
-	err := w.ledger.Bury(w.lifetime, letters)
+	_, err := w.ask(w.stopping, "bury", len(letters), func(ctx context.Context) error { return w.ledger.Bury(ctx, letters) })
 	if err != nil {
 		w.log.Error("dead letters not written", "messages", len(letters), "error", err)
 	}

@@ -145,5 +145,8 @@ func (w *Worker) reconciled(reason oprun.EndReason, ended []oprun.Ended) {
 	for _, e := range ended {
 		w.metrics.reconciled[reason].Inc()
 		w.metrics.ofType(e.Type).runs[e.Outcome].Inc()
+		if e.Abandoned {
+			w.metrics.ofType(e.Type).attempts[oprun.AttemptAbandoned].Inc()
+		}
 	}
 }

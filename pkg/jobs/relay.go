@@ -45,7 +45,9 @@ func (w *Worker) everyOrWoken(ctx context.Context, woken <-chan struct{}, step f
 // relayLoop publishes queued runs that are due: retries, runs left by dead workers, and runs that were born in the
 // ledger. Every worker relays, each what no other has taken; the broker drops what two of them publish all the same.
 func (w *Worker) relayLoop(ctx context.Context) {
-	r := &relay{Worker: w, publisher: events.NewPublisher(w.js, events.PublisherConfig{Subjects: w.config.Subjects})}
+	r := &relay{Worker: w, publisher: events.NewPublisher(w.js, events.PublisherConfig{
+		Subjects: w.config.Subjects, AckTimeout: relayTurn, Tries: 1, // the next look is the next try
+	})}
 	woken, deafen := w.wakeUps()
 	defer deafen()
 	w.everyOrWoken(ctx, woken, r.once)
@@ -79,10 +81,10 @@ type relay struct {
 func (r *relay) once(ctx context.Context) (more bool) {
 	ask, cancel := context.WithTimeout(ctx, ledgerPatience)
 	defer cancel()
-	due, err := r.ledger.Due(ask, maxRelay, relayTurn)
+	due, err := r.ledger.Due(ask, oprun.Relay{Limit: maxRelay, Turn: relayTurn, Types: r.config.Types, Stream: r.config.Stream})
 	r.heard(err)
 	if err == nil {
-		err = r.send(ctx, due)
+		err = r.send(ask, due)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -114,7 +116,12 @@ func (r *relay) send(ctx context.Context, due []oprun.DueRun) error {
 			break
 		}
 	}
-	return errors.Join(append(errs, r.land(ctx, flights))...)
+	sent, err := r.land(ctx, flights)
+	errs = append(errs, err)
+	if len(sent) > 0 {
+		errs = append(errs, r.mark(ctx, sent))
+	}
+	return errors.Join(errs...)
 }
 
 // flight is a run on its way to the stream.
@@ -123,13 +130,9 @@ type flight struct {
 	pending *events.Pending
 }
 
-// launch publishes one run. Nothing and no error means that the run has ended as lost, or is for another relay: one
-// that works on another stream reads other subjects, and would take the run's message for a stranger's.
+// launch publishes one run. Nothing and no error means that the run has ended as lost.
 func (r *relay) launch(ctx context.Context, run oprun.DueRun) (*events.Pending, error) {
 	if run.Input == nil {
-		if run.OriginStream != r.config.Stream {
-			return nil, nil
-		}
 		input, err := r.recover(ctx, run)
 		if err != nil || input == nil {
 			return nil, err
@@ -145,10 +148,11 @@ func (r *relay) launch(ctx context.Context, run oprun.DueRun) (*events.Pending, 
 	})
 }
 
-// land waits for the broker's word on all of them.
-func (r *relay) land(ctx context.Context, flights []flight) error {
+// land waits for the broker's word on all of them, for as long as they are this relay's.
+func (r *relay) land(ctx context.Context, flights []flight) (sent []oprun.Publication, err error) {
+	ctx, cancel := context.WithTimeout(ctx, relayTurn)
+	defer cancel()
 	var errs []error
-	var sent []oprun.Publication
 	for _, f := range flights {
 		ack, err := f.pending.Wait(ctx)
 		if err == nil {
@@ -161,10 +165,7 @@ func (r *relay) land(ctx context.Context, flights []flight) error {
 		}
 		sent = append(sent, oprun.Publication{RunID: f.run.ID, DispatchNo: f.run.DispatchNo, Seq: ack.Seq})
 	}
-	if len(sent) > 0 {
-		errs = append(errs, r.mark(ctx, sent))
-	}
-	return errors.Join(errs...)
+	return sent, errors.Join(errs...)
 }
 
 // mark records what the broker took.

@@ -17,6 +17,7 @@ func (w *Worker) sweep(ctx context.Context) (more bool) {
 	ask, cancel := context.WithTimeout(ctx, ledgerPatience)
 	defer cancel()
 	swept, err := w.sweepOnce(ask)
+	w.countSwept(swept) // also of a sweep that failed after its commit
 	w.heard(err)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -25,15 +26,21 @@ func (w *Worker) sweep(ctx context.Context) (more bool) {
 		return false
 	}
 	w.metrics.swept.SetToCurrentTime()
+	return swept.Requeued+swept.Extended+len(swept.Ended) == maxSweep
+}
+
+func (w *Worker) countSwept(swept oprun.Swept) {
 	w.metrics.sweeps.WithLabelValues(sweepRequeued).Add(float64(swept.Requeued))
 	w.metrics.sweeps.WithLabelValues(sweepExtended).Add(float64(swept.Extended))
 	w.metrics.sweeps.WithLabelValues(sweepPromoted).Add(float64(swept.Promoted))
 	w.metrics.sweeps.WithLabelValues(sweepEnded).Add(float64(len(swept.Ended)))
+	for _, jobType := range swept.Abandoned {
+		w.metrics.ofType(jobType).attempts[oprun.AttemptAbandoned].Inc()
+	}
 	for _, e := range swept.Ended {
 		w.metrics.ofType(e.Type).runs[e.Outcome].Inc()
 		w.log.Warn("run ended by the sweeper", "run_id", e.RunID.String(), "job_type", e.Type, "outcome", string(e.Outcome))
 	}
-	return swept.Requeued+swept.Extended+len(swept.Ended) == maxSweep
 }
 
 func (w *Worker) sweepOnce(ctx context.Context) (swept oprun.Swept, err error) {

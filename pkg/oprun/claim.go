@@ -49,6 +49,7 @@ type Answer struct {
 	Input       []byte        // a named run's input, which replaces the message's body (Execute)
 	RetryIn     time.Duration // when asking again can have another answer (Busy)
 	Reason      dedupe.Reason // why it can never run (Rejected)
+	TookOver    bool          // from an attempt that was abandoned
 }
 
 // claimRounds is how often a delivery between two states is inserted and looked up, before it is told to come back.

@@ -58,9 +58,13 @@ func (c *claim) newArgs(these []int) []any {
 	cols, from := c.columns(these), c.origins(these)
 	return []any{
 		cols.ids, cols.tenantScoped, cols.scopes, cols.types, cols.hashes, cols.tokens, cols.leases, cols.once, cols.cools,
-		from.attempts, from.seqs, from.times, from.initiators, c.who.Stream, rawID(c.who.Worker), millis(c.who.AckWait),
+		from.attempts, from.seqs, from.times, from.initiators, c.who.Stream, rawID(c.who.Worker), millis(headStart(c.who.AckWait)),
 	}
 }
+
+// headStart is how long the sweeper leaves a run whose lease has ended to the redelivery of its message, which carries
+// the payload. It comes at the lease's end, unless AckWait is longer than the lease; then nobody waits for it.
+func headStart(ackWait time.Duration) time.Duration { return min(ackWait, time.Second) }
 
 // origins are the arrays that say where the runs of new deliveries come from.
 type origins struct {
@@ -90,7 +94,7 @@ func (c *claim) knownArgs(these []int) []any {
 	}
 	return []any{
 		cols.ids, cols.tenantScoped, cols.scopes, cols.types, cols.hashes, cols.tokens, cols.leases, cols.once, cols.cools,
-		follows, named, from.seqs, from.times, c.who.Stream, rawID(c.who.Worker),
+		follows, named, from.seqs, from.times, c.who.Stream, rawID(c.who.Worker), millis(c.who.AckWait),
 	}
 }
 
@@ -155,15 +159,16 @@ func (c *claim) readAnswers(rows pgx.Rows, these []int, left *unsettled) error {
 			word                 string
 			run                  *rawID
 			input                []byte
+			tookOver             bool
 		)
-		if err := rows.Scan(&ord, &word, &run, &attempt, &maxAttempts, &input, &leaseLeft); err != nil {
+		if err := rows.Scan(&ord, &word, &run, &attempt, &maxAttempts, &input, &leaseLeft, &tookOver); err != nil {
 			return err
 		}
 		i := these[ord-1]
 		if left.keep(word, i) {
 			continue
 		}
-		a := Answer{RunID: c.batch[i].RunID, Attempt: int(attempt), MaxAttempts: int(maxAttempts), Input: input}
+		a := Answer{RunID: c.batch[i].RunID, Attempt: int(attempt), MaxAttempts: int(maxAttempts), Input: input, TookOver: tookOver}
 		if err := a.judge(word); err != nil {
 			return fmt.Errorf("claim_known.sql: %w", err)
 		}

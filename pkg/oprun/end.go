@@ -14,6 +14,8 @@ type Ended struct {
 	RunID   uuid.UUID
 	Type    string
 	Outcome Outcome
+
+	Abandoned bool // from an attempt that had lost its lease
 }
 
 // EndReason is the failure code of a run that was ended without an attempt's result. The codes are stable.

@@ -76,6 +76,10 @@ func Unavailable(err error) bool {
 	return unanswered(err)
 }
 
+// Locked reports whether a statement gave up waiting for a lock that a transaction keeps: the database is well, and the
+// same statement may be sent again when that transaction has ended.
+func Locked(err error) bool { return hasCode(err, lockTimeout, deadlock) }
+
 // unanswered reports whether a connection could not be had, or broke, or was given up.
 func unanswered(err error) bool {
 	var connect *pgconn.ConnectError

@@ -66,7 +66,7 @@ func TestADatabaseThatGoesAndComesBack(t *testing.T) {
 			"extend":  second(s.Extend(ctx, []Hold{h})),
 			"finish":  second(s.Finish(ctx, []Result{succeeded(h)})),
 			"confirm": second(s.Confirm(ctx, []Hold{h})),
-			"due":     second(s.Due(ctx, 1, 0)),
+			"due":     second(s.Due(ctx, Relay{Limit: 1, Turn: 0, Stream: "JOBS"})),
 			"schema":  s.CheckSchema(ctx),
 		} {
 			if !Unavailable(err) {

@@ -125,7 +125,7 @@ func TestSuspendedTenant(t *testing.T) {
 		return parked
 	}
 	due := func(s *scene) int {
-		list, err := s.Due(s.t.Context(), 10, 0)
+		list, err := s.Due(s.t.Context(), Relay{Limit: 10, Turn: 0, Stream: "JOBS"})
 		must(s.t, err)
 		return len(list)
 	}

@@ -25,11 +25,19 @@ type DueRun struct {
 	Initiator    string
 }
 
-// Due takes the queued runs whose time has come, the most overdue first, at most limit. For a turn they are the
+// Relay is which due runs a relay takes, and for how long.
+type Relay struct {
+	Limit  int
+	Turn   time.Duration
+	Types  []string // nil: all; a worker of some types can only judge what waits for its own consumer
+	Stream string   // a run whose payload is still in another is left for that one's relays
+}
+
+// Due takes the queued runs whose time has come, the most overdue first, at most Limit. For a turn they are the
 // caller's to publish and record, and no other relay's: after it they are due again, unless that was done. A run that a
 // caller has joined in an open transaction is left for later.
-func (l *Ledger) Due(ctx context.Context, limit int, turn time.Duration) ([]DueRun, error) {
-	rows, err := l.db.Query(ctx, dueSQL, limit, millis(turn))
+func (l *Ledger) Due(ctx context.Context, r Relay) ([]DueRun, error) {
+	rows, err := l.db.Query(ctx, dueSQL, r.Limit, millis(r.Turn), r.Types, r.Stream)
 	if err != nil {
 		return nil, fmt.Errorf("read due runs: %w", err)
 	}

@@ -13,7 +13,7 @@ import (
 // due reads which runs the relay must look at now, and leaves them due.
 func (s *scene) due() []DueRun {
 	s.t.Helper()
-	due, err := s.Due(s.t.Context(), 10, 0)
+	due, err := s.Due(s.t.Context(), Relay{Limit: 10, Turn: 0, Stream: "JOBS"})
 	must(s.t, err)
 	return due
 }
@@ -55,7 +55,7 @@ func TestDue(t *testing.T) {
 			}
 			var order []string
 			for _, limit := range []int{1, 10} {
-				due, err := s.Due(s.t.Context(), limit, time.Minute)
+				due, err := s.Due(s.t.Context(), Relay{Limit: limit, Turn: time.Minute, Stream: "JOBS"})
 				must(s.t, err)
 				order = append(order, fmt.Sprint(len(due)))
 				for _, r := range due {
@@ -66,7 +66,7 @@ func TestDue(t *testing.T) {
 		},
 		"what_a_relay_has_taken_is_left_to_it_for_its_turn": func(s *scene) {
 			run := s.ensure("a")
-			due, err := s.Due(s.t.Context(), 10, time.Minute)
+			due, err := s.Due(s.t.Context(), Relay{Limit: 10, Turn: time.Minute, Stream: "JOBS"})
 			must(s.t, err)
 			same(s.t, "taken", 1, len(due))
 			same(s.t, "the next look", time.Minute, s.dueIn(run.ID))

@@ -28,9 +28,12 @@ func (l *Ledger) Cancel(ctx context.Context, id uuid.UUID, by, reason string) (R
 	return l.Run(ctx, id)
 }
 
-// ErrNoInput says that a run keeps no input, and so cannot be tried again: it succeeded, or it ended before its
-// message's payload was kept.
+// ErrNoInput says that a run keeps no input, and so cannot be tried again: it ended before its message's payload was
+// kept.
 var ErrNoInput = errors.New("the run keeps no input")
+
+// ErrSucceeded says that a run has succeeded: it is not run again by a slip of the hand. Ask for the job anew.
+var ErrSucceeded = errors.New("the run has succeeded")
 
 // ErrActive says that a run has not ended, and so cannot be tried again.
 var ErrActive = errors.New("the run is active")
@@ -46,7 +49,7 @@ func (e *ActiveRunError) Error() string {
 // Retry tries a terminal run again, as a new run of the same identity with context.retry_of: the old one stays as it
 // is. Initiator is who asks; empty means system. Input is for a run that keeps none, nil otherwise.
 //
-// The error is ErrNotFound, ErrActive, ErrNoInput, or an [*ActiveRunError] that names the run which holds the identity
+// The error is ErrNotFound, ErrActive, ErrSucceeded, ErrNoInput, or an [*ActiveRunError] that names the run which holds the identity
 // now.
 func (l *Ledger) Retry(ctx context.Context, id uuid.UUID, initiator string, input []byte) (Run, error) {
 	newID, err := uuid.NewV7()
@@ -71,16 +74,19 @@ func initiatorOf(name string) string {
 
 // whyNotRetried looks for what stood in the way.
 func (l *Ledger) whyNotRetried(ctx context.Context, id uuid.UUID, hasInput bool) error {
-	var ended, kept bool
+	var outcome Outcome
+	var kept bool
 	var owner *uuid.UUID
-	err := l.pool.QueryRow(ctx, notRetriedSQL, id).Scan(&ended, &kept, &owner)
+	err := l.pool.QueryRow(ctx, notRetriedSQL, id).Scan(&outcome, &kept, &owner)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return ErrNotFound
 	case err != nil:
 		return err
-	case !ended:
+	case outcome == Pending:
 		return ErrActive
+	case outcome == Succeeded:
+		return ErrSucceeded
 	case owner != nil:
 		return &ActiveRunError{*owner}
 	case !kept && !hasInput:

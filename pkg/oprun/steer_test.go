@@ -45,7 +45,7 @@ func TestCancel(t *testing.T) {
 			h := s.take(s.delivery("a"))
 			cancel(s, h.RunID)
 			s.endLease(h.RunID)
-			same(s.t, "swept", Swept{Ended: []Ended{{h.RunID, jobType, Cancelled}}}, s.sweep())
+			same(s.t, "swept", Swept{Ended: []Ended{{RunID: h.RunID, Type: jobType, Outcome: Cancelled}}}, s.sweep())
 		},
 		"one_that_has_ended_stays_as_it_is": func(s *scene) {
 			h := s.take(s.delivery("a"))
@@ -97,9 +97,19 @@ func TestRetryOfATerminalRun(t *testing.T) {
 				s.t.Errorf("an active run: %v", err)
 			}
 		},
+		"is_not_made_of_a_success": func(s *scene) {
+			run := s.ensure("a") // it keeps its input
+			s.finish(s.take(s.naming(run)))
+			if _, err := s.Retry(s.t.Context(), run.ID, "", nil); !errors.Is(err, ErrSucceeded) {
+				s.t.Errorf("the error is %v", err)
+			}
+		},
 		"needs_an_input": func(s *scene) {
-			h := s.take(s.delivery("a"))
-			s.finish(h)
+			d := s.delivery("a")
+			d.MaxAttempts = 1
+			h := s.take(d)
+			s.endLease(h.RunID)
+			same(s.t, "ended", 1, len(s.sweep().Ended))
 			if _, err := s.Retry(s.t.Context(), h.RunID, "", nil); !errors.Is(err, ErrNoInput) {
 				s.t.Errorf("the error is %v", err)
 			}

@@ -219,7 +219,7 @@ func (s *stress) relay(ctx context.Context) error {
 	if _, err := s.Sweep(ctx, 200, 10*time.Millisecond); err != nil {
 		return err
 	}
-	due, err := s.Due(ctx, 200, 50*time.Millisecond)
+	due, err := s.Due(ctx, Relay{Limit: 200, Turn: 50*time.Millisecond, Stream: "JOBS"})
 	if err != nil {
 		return err
 	}

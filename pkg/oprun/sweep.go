@@ -15,16 +15,18 @@ type Swept struct {
 	Extended int // live runs, to be looked at again at their lease's end
 	Promoted int // follow-ups that waited behind nobody
 	Ended    []Ended
+
+	Abandoned []string // the types of the runs, queued or ended, whose attempts these were
 }
 
 // Sweep looks at running runs whose time has come, at most limit: those whose lease has ended are queued again,
 // or ended when no attempt is left, and their follow-ups promoted. It also promotes follow-ups whose owner ended at the
 // moment they came. Any number of processes may sweep at once. AckWait is the broker's: the redelivery of a
-// message-first run goes first.
+// message-first run goes first, for a second at most.
 func (l *Ledger) Sweep(ctx context.Context, limit int, ackWait time.Duration) (swept Swept, err error) {
 	late, err := l.late(ctx, limit)
 	if err == nil && len(late) > 0 {
-		err = l.promoting(ctx, laneWait, late, sweepSQL, []any{late, millis(ackWait)}, swept.read)
+		err = l.promoting(ctx, laneWait, late, sweepSQL, []any{late, millis(headStart(ackWait))}, swept.read)
 	}
 	if err != nil {
 		return Swept{}, fmt.Errorf("sweep: %w", err)
@@ -50,10 +52,12 @@ func (s *Swept) read(rows pgx.Rows) error {
 		switch status {
 		case "queued":
 			s.Requeued++
+			s.Abandoned = append(s.Abandoned, e.Type)
 		case "running":
 			s.Extended++
 		default:
 			s.Ended = append(s.Ended, e)
+			s.Abandoned = append(s.Abandoned, e.Type)
 		}
 		return nil
 	})

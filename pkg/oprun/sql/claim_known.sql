@@ -6,7 +6,7 @@
 -- suspended (park.sql).
 -- $1 run ids, $2 tenant scoped?, $3 scope ids, $4 types, $5 identity hashes, $6 claim tokens, $7 leases in ms,
 -- $8 once?, $9 does a success cool down?, $10 does a duplicate follow up?, $11 does the message name the run?,
--- $12 stream sequences, $13 store times; $14 stream, $15 worker
+-- $12 stream sequences, $13 store times; $14 stream, $15 worker, $16 AckWait in ms
 with delivery as materialized (
   select d.*, s.workspace_id, s.tenant_id, s.suspended
   from unnest($1::uuid[], $2::boolean[], $3::uuid[], $4::text[], $5::bytea[], $6::uuid[], $7::bigint[], $8::boolean[],
@@ -45,13 +45,18 @@ claimed as (
     claim_token = case when t.ends is null then t.new_token end,
     claimed_by = case when t.ends is null then $15::uuid end,
     lease_expires_at = case when t.ends is null then clock_timestamp() + t.lease_ms * interval '1 millisecond' end,
-    due_at = case when t.ends is null then r.due_at end,  -- untouched: the claim of a queued row stays HOT
+    -- untouched: the claim of a queued row stays HOT. But when the lease is shorter than AckWait, the sweeper must come
+    -- before the redelivery.
+    due_at = case when t.ends is null then case
+      when t.lease_ms < $16::bigint then least(r.due_at, clock_timestamp() + t.lease_ms * interval '1 millisecond')
+      else r.due_at end end,
     attempt = r.attempt + (t.ends is null and not t.resent)::integer,
     failure_summary = case t.ends when 'failed' then
       '[{"code": "run.crash_loop", "message": "every attempt ended without a result", "count": 1}]' else r.failure_summary end,
     started_at = coalesce(r.started_at, now()), updated_at = now()
   from taken t where r.id = t.id
-  returning r.id, r.outcome, r.attempt, r.max_attempts, r.claim_token, r.input),
+  returning r.id, r.outcome, r.attempt, r.max_attempts, r.claim_token, r.input,
+    t.status = 'running' and (t.ends is not null or not t.resent) as took_over),
 abandoned as (
   insert into oprun.operation_run_attempts (run_id, attempt, claim_token, claimed_by, result)
   select t.id, t.attempt, t.claim_token, t.claimed_by, 'abandoned' from taken t
@@ -93,7 +98,8 @@ answer as materialized (
     coalesce(c.max_attempts, own.max_attempts, 0) as max_attempts,
     coalesce(c.input, own.input) as input,  -- the row decides; one that has none is its own message's
     greatest(0, extract(epoch from own.lease_expires_at - clock_timestamp()) * 1000)::bigint as lease_left_ms,
-    own.id is null and seen.run_id is null and not d.named as is_news
+    own.id is null and seen.run_id is null and not d.named as is_news,
+    coalesce(c.took_over, false) as took_over
   from delivery d
   left join claimed c on c.id = d.id
   left join lateral (
@@ -133,4 +139,4 @@ recorded as (
   select a.id, a.run_id, a.verdict from answer a
   where a.verdict in ('duplicate', 'follow_up', 'cooldown') and a.is_news order by a.id
   on conflict do nothing)
-select ord, verdict, run_id, attempt, max_attempts, input, coalesce(lease_left_ms, 0) as lease_left_ms from answer order by ord
+select ord, verdict, run_id, attempt, max_attempts, input, coalesce(lease_left_ms, 0) as lease_left_ms, took_over from answer order by ord

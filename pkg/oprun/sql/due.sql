@@ -2,11 +2,13 @@
 -- Indexes: runs_due, the primary keys.
 -- The next look is moved ahead, in this statement's own commit: the relay holds no lock while it publishes, and its
 -- death costs only the wait. A row that a caller has joined and not committed is passed over: it may not start yet.
--- $1 how many at most, $2 how long the relay may need, in ms
+-- $1 how many at most, $2 how long the relay may need, in ms, $3 of these types (null: all), $4 the stream whose payloads it
+-- can read back
 with due as materialized (
   select r.id, r.due_at
   from oprun.operation_runs r
   where r.due_at <= now() and r.status = 'queued' and not r.follow_up
+    and ($3::text[] is null or r.type = any($3)) and (r.input is not null or r.origin_stream = $4::text)
   order by r.due_at limit $1
   for no key update skip locked),
 taken as (

@@ -20,4 +20,4 @@ update oprun.operation_runs r set status = 'completed', outcome = $4, completed_
     else jsonb_build_array(jsonb_build_object('code', $5::text, 'message', $6::text, 'count', 1)) end,
   context = r.context || jsonb_build_object('reconciliation', $7::jsonb || jsonb_build_object('reason', $5::text, 'at', clock_timestamp()))
 from target t where r.id = t.id
-returning r.id, r.type, r.outcome
+returning r.id, r.type, r.outcome, t.status = 'running' as abandoned

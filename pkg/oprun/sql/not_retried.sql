@@ -1,7 +1,7 @@
--- Answers: why a run was not tried again: whether it has ended, whether it keeps an input, and who holds its identity.
+-- Answers: why a run was not tried again: how it ended, whether it keeps an input, and who holds its identity.
 -- Indexes: the primary key, runs_active_tenant, runs_active_workspace.
 -- $1 run id
-select r.completed_at is not null, r.input is not null, owner.id
+select r.outcome, r.input is not null, owner.id
 from oprun.operation_runs r
 left join lateral (
   select o.id from oprun.operation_runs o

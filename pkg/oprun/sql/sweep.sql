@@ -1,7 +1,7 @@
 -- Decides: what becomes of runs whose attempt stopped beating: queued again, or ended when nothing is left to try.
 -- Index: the primary key. A live run that is merely looked at gets its lease's end as the next look.
 -- Everything is judged on the locked row: two sweepers never take one run twice.
--- $1 run ids (late.sql), $2 AckWait in ms
+-- $1 run ids (late.sql), $2 the redelivery's head start in ms
 with late as materialized (
   select r.id, r.status, r.attempt, r.claim_token, r.claimed_by, r.origin_seq, r.lease_expires_at >= clock_timestamp() as alive,
     case when r.cancel_requested_at is not null then 'cancelled' when r.attempt >= r.max_attempts then 'failed' end as ends
