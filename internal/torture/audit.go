@@ -107,6 +107,7 @@ func (a *audit) run(r run) {
 	k, effects, house := a.kinds[r.Type], a.effects[r.ID], (*catalog.Catalog)(nil).IsBuiltin(r.Type)
 	succeeded := r.Outcome == "succeeded" || r.Outcome == "partially_succeeded"
 	switch {
+	case r.CompletedAt == nil && r.FireTime != nil: // its schedule fired while the consumers were stopped
 	case r.CompletedAt == nil:
 		a.violates("I4", "run %s (%s) has not ended", r.ID, r.Type)
 	case house:

@@ -105,7 +105,7 @@ func (a *audit) joined(r *request, id uuid.UUID) {
 		a.violates("I4", "request %d (%s): it joined run %s, which the ledger has not", r.Request, r.Type, id)
 	case by.Type != r.Type || by.Scope != r.Scope:
 		a.violates("I11", "request %d asked for %s of %s and joined run %s, which is %s of %s", r.Request, r.Type, r.Scope, id, by.Type, by.Scope)
-	case by.CompletedAt != nil && by.CompletedAt.Before(r.At) && !a.kinds[r.Type].remembers():
+	case by.CompletedAt != nil && by.ChangedAt.Before(r.At) && !a.kinds[r.Type].remembers():
 		a.violates("I4", "request %d (%s) joined run %s, which had ended before it was asked for", r.Request, r.Type, id)
 	case len(a.claims[id]) > 0 && slices.MaxFunc(a.claims[id], time.Time.Compare).Before(r.At):
 		a.violates("I6", "request %d (%s) joined run %s, which was claimed before it was asked for", r.Request, r.Type, id)

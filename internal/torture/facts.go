@@ -42,6 +42,7 @@ type run struct {
 	FireTime    *string // of the schedule that asked for it
 	CreatedAt   time.Time
 	CompletedAt *time.Time
+	ChangedAt   *time.Time // when its last change was committed: until then it served whoever met it
 }
 
 // effect is what a handler left.
@@ -90,7 +91,7 @@ func (f *facts) readLedger(ctx context.Context, pool *pgxpool.Pool) error {
 	return errors.Join(
 		each(ctx, pool, `select r.id, r.type, coalesce('tenant.' || t.external_id, 'workspace.' || r.workspace_id) scope,
   encode(r.run_identity_hash, 'hex') hash, r.outcome, r.attempt, r.max_attempts, (r.summary_counts->>'processed')::int processed, r.context->>'fire_time' fire_time,
-  r.created_at, r.completed_at
+  r.created_at, r.completed_at, coalesce(pg_xact_commit_timestamp(r.xmin), r.completed_at) changed_at
 from oprun.operation_runs r left join oprun.tenants t on t.id = r.tenant_id`, func(r run) { f.runs[r.ID] = r }),
 		each(ctx, pool, "select run_id, attempt, request from torture.effects", func(e effect) { f.effects[e.RunID] = append(f.effects[e.RunID], e) }),
 		each(ctx, pool, "select id, run_id, verdict from oprun.operation_run_deliveries", func(j join) { f.joins[j.ID] = j }),

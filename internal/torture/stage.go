@@ -65,7 +65,9 @@ func (s *stage) startServers(ctx context.Context, config Config, dir string) (er
 		return err
 	}
 	// No fsync: what is killed here are processes, and the kernel keeps their pages.
-	if s.postgres, err = devstack.StartPostgres(ctx, devstack.PostgresConfig{MaxConnections: 300}); err != nil {
+	if s.postgres, err = devstack.StartPostgres(ctx, devstack.PostgresConfig{
+		MaxConnections: 300, Settings: map[string]string{"track_commit_timestamp": "on"},
+	}); err != nil {
 		return err
 	}
 	s.closers = append(s.closers, s.postgres.Close)
