@@ -1,6 +1,7 @@
 -- What policies need: cooldowns, schedules, retention, what a job type calls stale; and why an attempt was cancelled
 -- (docs/protocol.md). On a live database: new tables, and nullable columns that rewrite nothing. The index reads the
--- table once while writers wait, about a second for a million runs, and is empty until a type has a cooldown.
+-- table once while writers wait, about a second for a million runs, and is empty until a type has a cooldown; the check
+-- reads the recorded attempts once, which are few.
 
 -- A success with a cooldown keeps its identity from being run again for a while.
 create index runs_cooldown on oprun.operation_runs (run_identity_hash) where cooldown_until is not null;

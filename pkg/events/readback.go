@@ -69,7 +69,7 @@ func leaderGet(ctx context.Context, js jetstream.JetStream, stream string, reque
 }
 
 func gone(e *jetstream.APIError) bool {
-	return e != nil && (e.ErrorCode == jetstream.JSErrCodeMessageNotFound || e.ErrorCode == jetstream.JSErrCodeStreamNotFound)
+	return e != nil && e.ErrorCode == jetstream.JSErrCodeMessageNotFound
 }
 
 // APISubject returns the subject of a JetStream request, for example "STREAM.INFO.JOBS", under the prefix or in the

@@ -42,10 +42,10 @@ func (o *Operator) Retry(ctx context.Context, runID uuid.UUID, initiator string)
 	if err != nil {
 		return oprun.Run{}, err
 	}
-	if !InStream(old) {
+	if !InStream(old) || old.OriginTime == nil {
 		return oprun.Run{}, noInput
 	}
-	input, err := readOrigin(ctx, o.js, o.subjects, origin{old.ID, scopeOf(old), old.Type, *old.OriginStream, uint64(*old.OriginSeq)})
+	input, err := readOrigin(ctx, o.js, o.subjects, origin{old.ID, scopeOf(old), old.Type, *old.OriginStream, uint64(*old.OriginSeq), *old.OriginTime})
 	if errors.Is(err, events.ErrNoMessage) {
 		return oprun.Run{}, fmt.Errorf("%w, and %w", noInput, err)
 	}

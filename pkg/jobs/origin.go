@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
@@ -17,20 +19,26 @@ type origin struct {
 	jobType string
 	stream  string
 	seq     uint64
+	time    time.Time // in whole microseconds
 }
 
 // readOrigin reads the payload of a message-first run back from the stream. The error is events.ErrNoMessage only when
-// the stream's leader says that it is gone, or has another message under the number: a time-out is never "lost".
+// the stream's leader says that it is gone, or has another message under the number: a time-out is never "lost", nor is a
+// message that these subjects or this version cannot read.
 func readOrigin(ctx context.Context, js jetstream.JetStream, subjects events.Subjects, from origin) ([]byte, error) {
 	message, err := events.ReadBack(ctx, js, from.stream, from.seq)
 	if err != nil {
 		return nil, err
 	}
 	job, own := from.decode(subjects, message)
-	if !own {
+	switch {
+	case own:
+		return job.Input, nil
+	case message.StoredAt.Truncate(time.Microsecond).Equal(from.time):
+		return nil, fmt.Errorf("message %d of stream %s is that of run %s, and cannot be read", from.seq, from.stream, from.runID)
+	default:
 		return nil, events.ErrNoMessage
 	}
-	return job.Input, nil
 }
 
 // decode reads a message that stands where the run came from, and tells whether it is the run's own: a stream that was

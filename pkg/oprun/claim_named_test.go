@@ -28,7 +28,7 @@ func TestClaimOfANamedRun(t *testing.T) {
 			same(s.t, "answer", Answer{
 				Verdict: dedupe.Busy, RunID: d.RunID, Attempt: 1, MaxAttempts: 3, RetryIn: contendedRetry,
 			}, s.claim(named)[0])
-			must(s.t, s.KeepInput(s.t.Context(), d.RunID, []byte(`{"n": 1.0, "s": "\u0000"}`)))
+			s.keepInput(d.RunID, []byte(`{"n": 1.0, "s": "\u0000"}`))
 			answer := s.claim(named)[0]
 			same(s.t, "verdict", dedupe.Execute, answer.Verdict)
 			same(s.t, "input", `{"n": 1.0, "s": "\u0000"}`, string(answer.Input))
@@ -48,7 +48,7 @@ func TestClaimOfANamedRun(t *testing.T) {
 			other := again(d)
 			other.Seq++
 			same(s.t, "while the row has no input", dedupe.Busy, s.claim(other)[0].Verdict)
-			must(s.t, s.KeepInput(s.t.Context(), d.RunID, []byte(`{"first": true}`)))
+			s.keepInput(d.RunID, []byte(`{"first": true}`))
 			answer := s.claim(other)[0]
 			same(s.t, "afterwards", `execute {"first": true}`, answer.Verdict.String()+" "+string(answer.Input))
 		},

@@ -96,7 +96,7 @@ func TestClaimTakesOver(t *testing.T) {
 			s.take(d)
 			started := s.run(d.RunID).StartedAt
 			s.endLease(d.RunID)
-			same(s.t, "answer", Answer{Verdict: dedupe.Execute, RunID: d.RunID, Attempt: 2, MaxAttempts: 3}, s.claim(again(d))[0])
+			same(s.t, "answer", Answer{Verdict: dedupe.Execute, RunID: d.RunID, Attempt: 2, MaxAttempts: 3, TookOver: true}, s.claim(again(d))[0])
 			same(s.t, "attempts", []AttemptResult{AttemptAbandoned}, s.attempts(d.RunID))
 			same(s.t, "start", started, s.run(d.RunID).StartedAt)
 		},

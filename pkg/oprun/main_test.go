@@ -220,6 +220,13 @@ func (s *scene) requeue(r Requeue) Outcome {
 	return stands[r.RunID]
 }
 
+// keepInput keeps an input in a row, unless it has one or is locked.
+func (s *scene) keepInput(id uuid.UUID, input []byte) {
+	s.t.Helper()
+	_, err := s.KeepInput(s.t.Context(), id, input)
+	must(s.t, err)
+}
+
 // lose ends a run whose message is gone, if it still is in this dispatch and has no input.
 func (s *scene) lose(id uuid.UUID, dispatchNo int) ([]Ended, error) {
 	return s.End(s.t.Context(), Ending{RunID: id, DispatchNo: &dispatchNo, WithoutInput: true, Reason: MessageLost})

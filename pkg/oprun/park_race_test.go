@@ -29,7 +29,8 @@ func TestClaimThatRacesAPark(t *testing.T) {
 		var ord, attempt, most, left int64
 		var run uuid.UUID
 		var input []byte
-		return s.pool.QueryRow(t.Context(), slow, c.knownArgs([]int{0})...).Scan(&ord, &verdict, &run, &attempt, &most, &input, &left)
+		var tookOver bool
+		return s.pool.QueryRow(t.Context(), slow, c.knownArgs([]int{0})...).Scan(&ord, &verdict, &run, &attempt, &most, &input, &left, &tookOver)
 	})
 	s.waitForLock()
 	_, err = s.Suspend(t.Context(), s.tenant.ExternalID)

@@ -39,6 +39,7 @@ var hot = map[string][]string{
 	"last_fire":        nil,
 	"fired":            nil,
 	"fire":             {"external_id_unique", "workspaces_pkey"},
+	"lend_input":       {"operation_runs_pkey"},
 	"forgotten":        nil,
 	"extend":           {"operation_runs_pkey"},
 	"finish":           {"operation_runs_pkey"},

@@ -22,6 +22,7 @@ type DueRun struct {
 	Input        []byte    // nil: a message-first run whose payload is still only in the stream
 	OriginStream string    // where such a run's message stands
 	OriginSeq    uint64
+	OriginTime   time.Time // in whole microseconds
 	Initiator    string
 }
 
@@ -30,7 +31,7 @@ type Relay struct {
 	Limit  int
 	Turn   time.Duration
 	Types  []string // nil: all; a worker of some types can only judge what waits for its own consumer
-	Stream string   // a run whose payload is still in another is left for that one's relays
+	Stream string   // a run whose payload is still in another is left for that one's relays, for a minute
 }
 
 // Due takes the queued runs whose time has come, the most overdue first, at most Limit. For a turn they are the
@@ -55,9 +56,10 @@ func scanDue(row pgx.CollectableRow) (DueRun, error) {
 		workspace               uuid.UUID
 		publishedSeq, originSeq *int64
 		originStream            *string
+		originTime              *time.Time
 		changed                 time.Time
 	)
-	err := row.Scan(&r.ID, &tenant, &workspace, &r.Type, &r.DispatchNo, &publishedSeq, &r.Input, &originStream, &originSeq,
+	err := row.Scan(&r.ID, &tenant, &workspace, &r.Type, &r.DispatchNo, &publishedSeq, &r.Input, &originStream, &originSeq, &originTime,
 		&r.Initiator, &changed)
 	r.Scope = dedupe.Workspace(workspace)
 	if tenant != nil {
@@ -66,8 +68,8 @@ func scanDue(row pgx.CollectableRow) (DueRun, error) {
 	if publishedSeq != nil {
 		r.PublishedSeq, r.PublishedAt = uint64(*publishedSeq), changed
 	}
-	if originStream != nil && originSeq != nil {
-		r.OriginStream, r.OriginSeq = *originStream, uint64(*originSeq)
+	if originStream != nil && originSeq != nil && originTime != nil {
+		r.OriginStream, r.OriginSeq, r.OriginTime = *originStream, uint64(*originSeq), *originTime
 	}
 	return r, err
 }
@@ -104,10 +106,12 @@ func (l *Ledger) Postpone(ctx context.Context, waiting []Publication, wait time.
 	return nil
 }
 
-// KeepInput stores the payload of a message-first run, as the relay read it back from the stream.
-func (l *Ledger) KeepInput(ctx context.Context, runID uuid.UUID, input []byte) error {
-	if _, err := l.db.Exec(ctx, keepInputSQL, runID, string(input)); err != nil {
-		return fmt.Errorf("keep input of run %s: %w", runID, err)
+// KeepInput stores the payload of a message-first run, as the relay read it back from the stream. It is false when the row
+// has one already, or is locked: then look again later.
+func (l *Ledger) KeepInput(ctx context.Context, runID uuid.UUID, input []byte) (kept bool, err error) {
+	tag, err := l.db.Exec(ctx, keepInputSQL, runID, string(input))
+	if err != nil {
+		return false, fmt.Errorf("keep input of run %s: %w", runID, err)
 	}
-	return nil
+	return tag.RowsAffected() > 0, nil
 }

@@ -219,14 +219,14 @@ func (s *stress) relay(ctx context.Context) error {
 	if _, err := s.Sweep(ctx, 200, 10*time.Millisecond); err != nil {
 		return err
 	}
-	due, err := s.Due(ctx, Relay{Limit: 200, Turn: 50*time.Millisecond, Stream: "JOBS"})
+	due, err := s.Due(ctx, Relay{Limit: 200, Turn: 50 * time.Millisecond, Stream: "JOBS"})
 	if err != nil {
 		return err
 	}
 	var sent []Publication
 	for _, r := range due {
 		if r.Input == nil {
-			if err := s.KeepInput(ctx, r.ID, []byte(`{"read": "back"}`)); err != nil {
+			if _, err := s.KeepInput(ctx, r.ID, []byte(`{"read": "back"}`)); err != nil {
 				return err
 			}
 			continue

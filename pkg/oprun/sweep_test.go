@@ -146,15 +146,15 @@ func TestLose(t *testing.T) {
 			ended, err := s.lose(id, 0)
 			must(s.t, err)
 			same(s.t, "another publication", nil, ended)
-			must(s.t, s.KeepInput(s.t.Context(), id, []byte(`{}`)))
+			s.keepInput(id, []byte(`{}`))
 			ended, err = s.lose(id, 1)
 			must(s.t, err)
 			same(s.t, "input came back", nil, ended)
 		},
 		"an_input_is_kept_once": func(s *scene) {
 			id := lost(s)
-			must(s.t, s.KeepInput(s.t.Context(), id, []byte(`{"first":  true}`)))
-			must(s.t, s.KeepInput(s.t.Context(), id, []byte(`{"first": false}`)))
+			s.keepInput(id, []byte(`{"first":  true}`))
+			s.keepInput(id, []byte(`{"first": false}`))
 			same(s.t, "input", `{"first":  true}`, query[string](s, "select input::text from oprun.operation_runs"))
 		},
 		"a_caller_that_joined_the_run_delays_no_relay": func(s *scene) {
@@ -163,12 +163,12 @@ func TestLose(t *testing.T) {
 			_, created, err := s.On(tx).EnsureRunWithIdentity(s.t.Context(), s.request("a"))
 			must(s.t, err)
 			same(s.t, "created", false, created)
-			must(s.t, s.KeepInput(s.t.Context(), id, []byte(`{}`)))
+			s.keepInput(id, []byte(`{}`))
 			ended, err := s.lose(id, 1)
 			must(s.t, err)
 			same(s.t, "ended", nil, ended)
 			must(s.t, tx.Rollback(s.t.Context()))
-			must(s.t, s.KeepInput(s.t.Context(), id, []byte(`{}`)))
+			s.keepInput(id, []byte(`{}`))
 			same(s.t, "input", "{}", query[string](s, "select input::text from oprun.operation_runs"))
 		},
 	})

@@ -73,7 +73,7 @@ answer as materialized (
       when d.workspace_id is null then 'rejected'
       when own.id is not null then case
         when own.completed_at is not null then 'completed'
-        when own.claim_token = d.token then 'execute'      -- sent again, and another statement holds the row
+        when own.claim_token = d.token and own.lease_expires_at >= clock_timestamp() then 'execute'  -- sent again, and another statement holds the row
         when own.follow_up then 'follow_up'
         when own.status = 'running' and own.lease_expires_at >= clock_timestamp() then 'busy'
         when own.input is null and (d.named or (own.origin_seq, own.origin_time, own.origin_stream)

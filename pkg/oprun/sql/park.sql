@@ -23,7 +23,9 @@ known as materialized (
   order by r.id
   for no key update of r skip locked),
 shelved as (
-  update oprun.operation_runs r set due_at = 'infinity', input = coalesce(r.input, k.input::json), updated_at = clock_timestamp()
+  update oprun.operation_runs r set due_at = 'infinity', input = coalesce(r.input, k.input::json),
+    -- what a relay still records of its last publication must not make it due
+    dispatch_no = r.dispatch_no + 1, published_seq = null, updated_at = clock_timestamp()
   from known k where r.id = k.id
   returning r.id),
 made as (

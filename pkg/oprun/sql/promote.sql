@@ -6,7 +6,7 @@
 with ended as materialized (
   select o.workspace_id, o.tenant_id, o.run_identity_hash
   from unnest($1::uuid[]) q(id) join oprun.operation_runs o on o.id = q.id
-  where o.completed_at is not null and not o.follow_up and o.xmin = pg_current_xact_id()::xid),  -- changed by this transaction
+  where o.completed_at is not null and not o.follow_up and o.xmin = pg_current_xact_id_if_assigned()::xid),  -- changed by this transaction
 waiting as materialized (
   select f.id
   from ended e
@@ -23,6 +23,6 @@ waiting as materialized (
   where f.follow_up and f.completed_at is null
   order by f.id
   for no key update of f skip locked)
-update oprun.operation_runs r set follow_up = false, due_at = clock_timestamp(), dispatch_no = r.dispatch_no + 1,
+update oprun.operation_runs r set follow_up = false, due_at = greatest(clock_timestamp(), r.run_at), dispatch_no = r.dispatch_no + 1,
   updated_at = clock_timestamp()
 from waiting where r.id = waiting.id

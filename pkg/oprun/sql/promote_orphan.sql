@@ -2,7 +2,7 @@
 -- quicker: then it goes on waiting.
 -- Index: the primary key.
 -- $1 run id
-update oprun.operation_runs set follow_up = false, due_at = clock_timestamp(), dispatch_no = dispatch_no + 1, updated_at = clock_timestamp()
+update oprun.operation_runs set follow_up = false, due_at = greatest(clock_timestamp(), run_at), dispatch_no = dispatch_no + 1, updated_at = clock_timestamp()
 where id = (
   select f.id from oprun.operation_runs f where f.id = $1 and f.follow_up and f.status = 'queued'
   for no key update of f skip locked)

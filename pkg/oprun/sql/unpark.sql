@@ -1,4 +1,4 @@
--- Records: the parked runs of a tenant that resumes are due, and to be published anew. It is sent behind tenant_status.sql, in the same transaction, and
+-- Records: the parked runs of a tenant that resumes are due. It is sent behind tenant_status.sql, in the same transaction, and
 -- so sees every run that was parked before the tenant was active again.
 -- Index: runs_due, from its end.
 -- $1 tenant
@@ -7,6 +7,6 @@ with parked as materialized (
   where r.due_at = 'infinity' and r.tenant_id = $1 and r.status = 'queued'
   order by r.id
   for no key update of r)
-update oprun.operation_runs r set due_at = clock_timestamp(), published_seq = null, dispatch_no = r.dispatch_no + 1, updated_at = clock_timestamp()
+update oprun.operation_runs r set due_at = clock_timestamp(), updated_at = clock_timestamp()
 from parked where r.id = parked.id
 returning r.id
