@@ -30,15 +30,14 @@ func readOrigin(ctx context.Context, js jetstream.JetStream, subjects events.Sub
 	if err != nil {
 		return nil, err
 	}
-	job, own := from.decode(subjects, message)
-	switch {
-	case own:
-		return job.Input, nil
-	case message.StoredAt.Truncate(time.Microsecond).Equal(from.time):
-		return nil, fmt.Errorf("message %d of stream %s is that of run %s, and cannot be read", from.seq, from.stream, from.runID)
-	default:
-		return nil, events.ErrNoMessage
+	if !message.StoredAt.Truncate(time.Microsecond).Equal(from.time) {
+		return nil, events.ErrNoMessage // another message under this number, even if it is of the same request
 	}
+	job, own := from.decode(subjects, message)
+	if !own {
+		return nil, fmt.Errorf("message %d of stream %s is that of run %s, and cannot be read", from.seq, from.stream, from.runID)
+	}
+	return job.Input, nil
 }
 
 // decode reads a message that stands where the run came from, and tells whether it is the run's own: a stream that was

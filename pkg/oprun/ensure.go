@@ -1,7 +1,6 @@
 package oprun
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -102,9 +101,6 @@ func (t *Tx) ensure(ctx context.Context, kind dedupe.ScopeKind, r Request) (Run,
 		return Run{}, false, fmt.Errorf("ensure run of %s: %w", r.Identity.Type, err)
 	}
 	run, err := readRun(ctx, t.db, id)
-	if err == nil && !created && run.Status == "queued" {
-		_, err = t.db.Exec(ctx, lendInputSQL, id, cmp.Or(string(r.Input), emptyInput))
-	}
 	return run, created, err
 }
 

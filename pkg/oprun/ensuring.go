@@ -48,6 +48,9 @@ func (e *ensuring) made(ctx context.Context) (id uuid.UUID, err error) {
 		return id, pgx.ErrNoRows
 	}
 	err = e.db.QueryRow(ctx, ensureMadeSQL, e.ID).Scan(&id)
+	if err == nil {
+		_, err = e.db.Exec(ctx, lendInputSQL, id, e.input())
+	}
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return id, err
 	}
@@ -70,15 +73,22 @@ func (e *ensuring) create(ctx context.Context) (id uuid.UUID, err error) {
 func (e *ensuring) row() []any {
 	return []any{
 		e.ID, e.place.workspace, e.place.tenant, e.Identity.Type, e.Identity.Hash[:], optional(e.RunAt),
-		cmp.Or(string(e.Input), emptyInput), cmp.Or(e.InitiatorName, systemInitiator), optional(e.InitiatorID),
+		e.input(), cmp.Or(e.InitiatorName, systemInitiator), optional(e.InitiatorID),
 		cmp.Or(e.MaxAttempts, DefaultMaxAttempts),
 	}
 }
 
+func (e *ensuring) input() string { return cmp.Or(string(e.Input), emptyInput) }
+
 func (e *ensuring) context() string { return cmp.Or(string(e.Context), "{}") }
 
-// joinQueued locks a queued owner for share: it starts after the caller's commit, and so covers the request (I6).
+// joinQueued locks a queued owner, for share unless it needs the request's input: it starts after the caller's commit, and
+// so covers the request (I6), and no longer depends on the stream.
 func (e *ensuring) joinQueued(ctx context.Context) (uuid.UUID, error) {
+	id, err := e.find(ctx, ensureLentSQL, e.place.workspace, e.place.tenant, e.Identity.Hash[:], e.input())
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return id, err
+	}
 	return e.find(ctx, ensureQueuedSQL, e.place.workspace, e.place.tenant, e.Identity.Hash[:], false)
 }
 

@@ -19,7 +19,8 @@ known as materialized (
   select r.id, case when not d.named then d.input end as input
   from delivery d join oprun.operation_runs r on r.id = d.id
   where r.tenant_id = d.tenant_id and r.type = d.type and r.status = 'queued' and not r.follow_up
-    and (r.input is not null or not d.named)
+    -- only its own message brings a run its input
+    and (r.input is not null or not d.named and r.origin_seq = d.seq and r.origin_time = d.stored_at and r.origin_stream = $12::text)
   order by r.id
   for no key update of r skip locked),
 shelved as (
