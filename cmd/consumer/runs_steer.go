@@ -126,7 +126,7 @@ func explainRetry(id uuid.UUID, err error) error {
 	switch {
 	case errors.Is(err, oprun.ErrActive):
 		return &proc.Error{Code: proc.Failed, Err: err, Hint: fmt.Sprintf("type: consumer runs watch %s, to see it end", id)}
-	case errors.Is(err, oprun.ErrNoInput):
+	case errors.Is(err, oprun.ErrNoInput), errors.Is(err, oprun.ErrSucceeded):
 		return &proc.Error{Code: proc.Failed, Err: err, Hint: "type: publisher publish, with the input, for a new request"}
 	default:
 		return noRun(err)

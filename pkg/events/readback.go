@@ -12,7 +12,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// ErrNoMessage says that the stream's leader holds no message at this place, or that there is no such stream.
+// ErrNoMessage says that the stream's leader holds no message at this place. A stream that is not there, which may come
+// back from a backup, does not say so.
 var ErrNoMessage = errors.New("the stream holds no such message")
 
 // ReadBack returns the message at this place of a stream, as it was stored. It asks the stream's leader, never a

@@ -57,7 +57,7 @@ type Truth struct {
 }
 
 // ending is what becomes of a run of which this is true; false: it stays as it is. A success is never claimed without
-// proof, and a run that is merely not found is given its time.
+// proof; another end needs proof too, or a run that is stale as well; and one that is merely not found is given its time.
 func (t Truth) ending(c oprun.Candidate) (oprun.Ending, bool) {
 	e := oprun.Ending{RunID: c.ID, DispatchNo: &c.DispatchNo, Attempt: &c.Attempt}
 	switch t.State {

@@ -79,8 +79,8 @@ func TestOperator_retries(t *testing.T) {
 		done := s.finished(`{"key":"done"}`)
 		check(t, w.stop())
 		operator := s.operator()
-		if _, err := operator.Retry(t.Context(), done, ""); !errors.Is(err, oprun.ErrNoInput) {
-			t.Errorf("a success: %v, want %v", err, oprun.ErrNoInput)
+		if _, err := operator.Retry(t.Context(), done, ""); !errors.Is(err, oprun.ErrSucceeded) {
+			t.Errorf("a success: %v, want %v", err, oprun.ErrSucceeded)
 		}
 		old := s.crashedOut(`{"key":"a"}`)
 		again := must(operator.Retry(t.Context(), old, ""))(t)

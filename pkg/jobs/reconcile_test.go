@@ -20,18 +20,21 @@ func TestReconcile(t *testing.T) {
 		s, domain := newExports(t)
 		proven, failed, cancelled, taken := s.waiting("proven"), s.waiting("failed"), s.waiting("cancelled"), s.left("partial")
 		weak, working, unheard := s.waiting("weak"), s.left("working"), s.waiting("made up")
+		early := s.waiting("early")
 		s.export("proven", "succeeded", proven)
-		s.export("failed", "failed", uuid.Nil)
-		s.export("cancelled", "cancelled", uuid.Nil)
+		s.export("failed", "failed", uuid.Nil) // no proof, but the run is stale as well
+		s.stale(failed)
+		s.export("cancelled", "cancelled", cancelled)
+		s.export("early", "failed", uuid.Nil) // the record of an earlier job, it may be
 		s.export("partial", "partially_succeeded", taken)
 		s.export("weak", "succeeded", uuid.New()) // another run made it
 		s.export("working", "working", working)
 		s.export("made up", "pending", unheard) // no outcome
 		w := s.start(writing(), Config{Adapters: map[string]Adapter{testType: domain}})
 
-		s.reconcile(`{"dry_run":true}`, 7, 4)
-		s.wantUntouched(proven, failed, cancelled, taken, weak, working, unheard)
-		by := s.reconcile(`{}`, 7, 4).ID.String()
+		s.reconcile(`{"dry_run":true}`, 8, 4)
+		s.wantUntouched(proven, failed, cancelled, taken, weak, working, unheard, early)
+		by := s.reconcile(`{}`, 8, 4).ID.String()
 		s.wantReconciled(proven, oprun.Succeeded, oprun.AdapterOutOfSync, by)
 		s.wantReconciled(failed, oprun.Failed, oprun.AdapterOutOfSync, by)
 		s.wantReconciled(cancelled, oprun.Cancelled, oprun.AdapterOutOfSync, by)
@@ -40,8 +43,8 @@ func TestReconcile(t *testing.T) {
 			t.Errorf("the attempts of the run whose worker was gone are %v", got)
 		}
 		before := s.run(proven)
-		s.reconcile(`{}`, 3, 0)
-		s.wantUntouched(weak, working, unheard)
+		s.reconcile(`{}`, 4, 0)
+		s.wantUntouched(weak, working, unheard, early)
 		if diff := cmp.Diff(before, s.run(proven)); diff != "" {
 			t.Errorf("a reconciled run changed (-before +after):\n%s", diff)
 		}

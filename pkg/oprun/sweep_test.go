@@ -40,7 +40,7 @@ func TestSweep(t *testing.T) {
 			must(s.t, err)
 			same(s.t, "due", []DueRun{{
 				ID: h.RunID, Scope: dedupe.Tenant(s.tenant.ExternalID), Type: jobType, DispatchNo: 1,
-				OriginStream: "JOBS", OriginSeq: 7, Initiator: "tester",
+				OriginStream: "JOBS", OriginSeq: 7, OriginTime: *run.OriginTime, Initiator: "tester",
 			}}, due)
 			same(s.t, "swept again", Swept{}, s.sweep())
 		},
