@@ -19,7 +19,7 @@ func (c *Config) canonical(s *state) {
 func (c *Config) clear(s *state) {
 	for i := range s.runs {
 		if r := &s.runs[i]; r.terminal() {
-			r.due, r.lease, r.idUsed, r.cancel, r.followUp, r.seq = now, noLease, false, false, false, 0
+			r.due, r.lease, r.idUsed, r.cancel, r.followUp, r.seq, r.nth = now, noLease, false, false, false, 0, 0
 			if !s.askedAbout(uint8(i + 1)) {
 				r.attempt = 0
 			}
@@ -76,7 +76,7 @@ func (s *state) sortMessages() {
 
 func compareMessages(a, b *message) int {
 	return cmp.Or(cmp.Compare(a.place, b.place), compareBools(a.named, b.named), cmp.Compare(a.key, b.key),
-		cmp.Compare(a.seq, b.seq), cmp.Compare(a.tries, b.tries))
+		cmp.Compare(a.nth, b.nth), cmp.Compare(a.seq, b.seq), cmp.Compare(a.tries, b.tries))
 }
 
 func compareBools(a, b bool) int {
@@ -94,7 +94,8 @@ func (c *Config) compareWorkers(a, b *worker) int {
 	return cmp.Or(cmp.Compare(a.stage, b.stage), cmp.Compare(a.message, b.message), cmp.Compare(a.run, b.run),
 		cmp.Compare(a.token, b.token), cmp.Compare(a.key, b.key), compareBools(a.lapsed, b.lapsed), compareBools(a.taken, b.taken),
 		compareBools(a.late, b.late), compareBools(a.named, b.named), compareBools(a.active, b.active), compareBools(a.below, b.below),
-		compareBools(a.seen, b.seen), compareBools(a.sure, b.sure), cmp.Compare(a.attempt, b.attempt), cmp.Compare(a.seq, b.seq))
+		compareBools(a.seen, b.seen), compareBools(a.sure, b.sure), cmp.Compare(a.attempt, b.attempt), cmp.Compare(a.seq, b.seq),
+		cmp.Compare(a.nth, b.nth))
 }
 
 // renameTokens numbers tokens in the order of the rows that carry them.

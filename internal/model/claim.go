@@ -130,7 +130,7 @@ func (c *Config) insertFor(s *state, w *worker, ref uint8) *run {
 		s.blame(I5)
 	}
 	r := c.insert(s, ref, w.key)
-	r.seq = w.seq
+	r.seq, r.nth = w.seq, w.nth
 	return r
 }
 
@@ -162,11 +162,15 @@ func (c *Config) claimOwn(s *state, w *worker, ref uint8) {
 	r := s.run(ref)
 	switch {
 	case c.takeable(s, w, ref) || w.sure:
-		if w.named && r.input == foreign {
-			s.blame(I4)
+		if r.input == foreign || r.input == none && !w.isOrigin(r) {
+			s.blame(OwnInput)
 		}
 		c.take(s, w, ref)
-	case r.terminal(), r.followUp, r.status == queued && r.due == backoff: // completed, follow_up, not_due
+	case r.terminal(), r.followUp: // completed, follow_up
+		w.stage = acking
+	case !c.hasBody(w, r): // busy, until its own message comes, or the relay reads its input back
+		w.stage = naking
+	case r.status == queued && r.due == backoff: // not_due
 		w.stage = acking
 	case r.status == queued && !w.active && !s.locked(ref):
 		c.seeSuspended(s, w)
@@ -182,8 +186,17 @@ func (c *Config) takeable(s *state, w *worker, ref uint8) bool {
 	locked := c.Rules.Has(JoinLocks) && s.locked(ref)
 	waits := r.followUp && c.Rules.Has(FollowUpWaits)
 	parked := r.due == never && c.Rules.Has(ParkedIsNotTaken)
-	return r.active() && free && !waits && !parked && !locked && r.due != backoff && w.active && (!w.named || r.input != none)
+	return r.active() && free && !waits && !parked && !locked && r.due != backoff && w.active && c.hasBody(w, r)
 }
+
+// hasBody reports whether a run can be taken from a delivery: with the row's input, whatever brings it, or with the body
+// of the run's own message. No other body on the wire is its own, not even that of the same request.
+func (c *Config) hasBody(w *worker, r *run) bool {
+	return r.input != none || !w.named && (w.isOrigin(r) || !c.Rules.Has(OwnBody))
+}
+
+// isOrigin reports whether a delivery is of the message that made a run: it stands in the same place.
+func (w *worker) isOrigin(r *run) bool { return !w.named && w.key == r.by && w.nth == r.nth }
 
 // claimStanding judges a delivery without a run of its own, by what stands in its way.
 func (c *Config) claimStanding(s *state, w *worker) {

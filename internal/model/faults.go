@@ -20,7 +20,7 @@ const (
 	StreamMadeAnew              // the stream is deleted and created again: empty, and counting from 1
 	AckLost                     // an acknowledgement does not arrive
 	Redelivered                 // a message is delivered again while it is in hand
-	PublishedTwice              // a producer sends its request again, past the dedupe window
+	PublishedTwice              // a producer sends its request again, past the dedupe window: a place and a body of its own
 	Replayed                    // an acknowledged message is published again, with its recorded occurrence
 	RelayDies                   // a relay dies between publishing and recording it
 	CancelAsked                 // an operator cancels a run

@@ -5,18 +5,20 @@ type Invariant uint8
 
 // The invariants that the model can see.
 const (
-	Holds Invariant = iota
-	I1              // at most one owner and one follow-up per identity; of what happens once, one run
-	I2              // committed effects per run ≤ 1, and succeeded means exactly 1
-	I3              // never two unexpired leases on one identity
-	I4              // nothing accepted is lost
-	I5              // one occurrence creates at most one run, and one that joined another's creates none
-	I6              // every request of a type that follows up is covered by a claim later than it
-	I7              // attempt ≤ max, and poison ends
-	I8              // terminal is final
-	I9              // only the holder of the claim token changes a running row
-	I10             // acknowledged means ended, or durable in the ledger
-	I12             // counters never exceed terminal rows
+	Holds       Invariant = iota
+	I1                    // at most one owner and one follow-up per identity; of what happens once, one run
+	I2                    // committed effects per run ≤ 1, and succeeded means exactly 1
+	I3                    // never two unexpired leases on one identity
+	I4                    // nothing accepted is lost
+	I5                    // one occurrence creates at most one run, and one that joined another's creates none
+	I6                    // every request of a type that follows up is covered by a claim later than it
+	I7                    // attempt ≤ max, and poison ends
+	I8                    // terminal is final
+	I9                    // only the holder of the claim token changes a running row
+	I10                   // acknowledged means ended, or durable in the ledger
+	I12                   // counters never exceed terminal rows
+	OwnInput              // a run executes its own input: the row's, or the body of the very message that made it
+	StaysParked           // nothing but its tenant's resumption makes a parked run due
 )
 
 // String returns its name in docs/protocol.md.
@@ -24,6 +26,7 @@ func (i Invariant) String() string { return invariantNames[i] }
 
 var invariantNames = map[Invariant]string{
 	Holds: "holds", I1: "I1", I2: "I2", I3: "I3", I4: "I4", I5: "I5", I6: "I6", I7: "I7", I8: "I8", I9: "I9", I10: "I10", I12: "I12",
+	OwnInput: "own input", StaysParked: "stays parked",
 }
 
 // check returns the first invariant that a state breaks.

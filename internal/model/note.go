@@ -21,6 +21,7 @@ const (
 	noWord wordKind = iota
 	runWord
 	requestWord
+	againWord
 	stageWord
 )
 
@@ -31,17 +32,18 @@ func requestNote(ref uint8) word { return word{requestWord, ref} }
 
 // subject is what a delivery is about.
 func (w *worker) subject() word {
-	if w.named {
-		return runNote(w.key)
-	}
-	return requestNote(w.key)
+	return message{named: w.named, key: w.key, nth: w.nth}.subject()
 }
 
 func (m message) subject() word {
-	if m.named {
+	switch {
+	case m.named:
 		return runNote(m.key)
+	case m.nth > 0:
+		return word{againWord, m.key}
+	default:
+		return requestNote(m.key)
 	}
-	return requestNote(m.key)
 }
 
 // fate is where a worker now stands.
@@ -53,6 +55,8 @@ func (w word) String() string {
 		return fmt.Sprintf("run %d", w.ref)
 	case requestWord:
 		return fmt.Sprintf("request %d", w.ref)
+	case againWord:
+		return fmt.Sprintf("request %d, published again,", w.ref)
 	case stageWord:
 		return stageNames[w.ref]
 	case noWord:

@@ -10,16 +10,14 @@ func (c *Config) seeSuspended(s *state, w *worker) {
 	}
 }
 
-// park ends park.sql: the run is queued with its input, and due when the tenant resumes.
+// park ends park.sql: the run is queued with its input, and due when the tenant resumes. A delivery whose body is not the
+// run's own is claimed anew.
 func (c *Config) park(s *state, w *worker) {
 	ref := c.names(s, w)
 	r := s.run(ref)
 	switch {
-	case r.status == queued && !r.followUp && !s.locked(ref):
-		r.due = never
-		if !w.named && r.input == none {
-			r.input = own
-		}
+	case r.status == queued && !r.followUp && !s.locked(ref) && (c.hasBody(w, r) || !w.named && !c.Rules.Has(ParkKeepsOwnBody)):
+		c.shelve(s, w, ref)
 		w.stage = acking
 	case r.status == absent && !w.named && c.conflict(s, queued, false, 0) == 0:
 		r = c.insertFor(s, w, ref)
@@ -27,6 +25,35 @@ func (c *Config) park(s *state, w *worker) {
 		w.stage = acking
 	default:
 		w.stage = delivered
+	}
+}
+
+// shelve parks a queued run: with what it needs, and with a number that what a relay still records of it does not have.
+func (c *Config) shelve(s *state, w *worker, ref uint8) {
+	r := s.run(ref)
+	switch {
+	case r.input != none:
+	case w.isOrigin(r):
+		r.input = own
+	default:
+		r.input = foreign
+	}
+	r.due = never
+	if c.Rules.Has(ParkRaisesDispatchNo) {
+		c.nextDispatch(s, ref)
+	}
+}
+
+// checkParked is that nothing but its tenant's resumption makes a parked run due. A failover goes back in time.
+func (c *Config) checkParked(from, next *state) {
+	if !from.suspended || !next.suspended || from.faults[Failover] != next.faults[Failover] {
+		return
+	}
+	for i := range from.runs {
+		before, after := &from.runs[i], &next.runs[i]
+		if before.status == queued && before.due == never && after.status == queued && after.due != never {
+			next.blame(StaysParked)
+		}
 	}
 }
 

@@ -23,11 +23,23 @@ func (c *Config) relaySteps(b *branches) {
 			n := *b.from
 			n.run(ref).due = now
 			b.step(&n, "time: the backoff of %s is over", runNote(ref), blank)
-		case r.due == published && c.Rules.Has(SecondLook) && !b.from.coming(ref):
-			n := *b.from
-			n.run(ref).due = now
-			b.step(&n, "relay: looks at %s again, which nobody has claimed", runNote(ref), blank)
+		case r.due == published && c.Rules.Has(SecondLook):
+			c.lookAgain(b, ref)
 		}
+	}
+}
+
+// lookAgain is the end of a published run's wait. To put the next look off changes nothing, but for what a park does
+// meanwhile: so only configurations with suspensions tell it.
+func (c *Config) lookAgain(b *branches, ref uint8) {
+	n := *b.from
+	switch {
+	case !b.from.coming(ref):
+		n.run(ref).due = now
+		b.step(&n, "relay: looks at %s again, which nobody has claimed", runNote(ref), blank)
+	case c.Faults[Suspended] > 0:
+		n.relay = relay{run: ref, waits: true}
+		b.step(&n, "relay: finds the last message of %s waiting in the stream", runNote(ref), blank)
 	}
 }
 
@@ -57,19 +69,22 @@ func (c *Config) relayPublishes(b *branches, ref uint8) {
 	b.step(&n, "relay: publishes %s", runNote(ref), blank)
 }
 
-// markPublished is published.sql: only while dispatch_no is what was read.
+// markPublished is published.sql, or postpone.sql where the run's last message still waits: only while dispatch_no is
+// what was read.
 func (c *Config) markPublished(b *branches) {
 	n := *b.from
 	ref := n.relay.run
 	if r := n.run(ref); r.status == queued && !n.relay.stale && !n.locked(ref) {
 		r.due = published
-		c.nextDispatch(&n, ref)
+		if !n.relay.waits {
+			c.nextDispatch(&n, ref)
+		}
 	}
 	n.relay = relay{}
-	b.step(&n, "relay: records the publication of %s", runNote(ref), blank)
+	b.step(&n, "relay: records that %s is in the stream", runNote(ref), blank)
 	n = *b.from
 	n.relay = relay{}
-	b.fault(RelayDies, &n, "relay: dies before it records the publication of %s", runNote(ref), blank)
+	b.fault(RelayDies, &n, "relay: dies before it records that %s is in the stream", runNote(ref), blank)
 }
 
 // recoverInput reads a message-first run's payload back from its place in the stream. Only what gives this very run's
@@ -79,10 +94,10 @@ func (c *Config) recoverInput(b *branches, ref uint8) {
 	r := n.run(ref)
 	m := n.inPlaceOf(r)
 	switch {
-	case m != nil && m.key == r.by && !m.named:
+	case m != nil && m.made(r):
 		r.input = own
 		b.step(&n, "relay: reads the payload of %s back", runNote(ref), blank)
-	case m != nil && !c.Rules.Has(RecoveryChecksOccurrence):
+	case m != nil && (!c.Rules.Has(RecoveryChecksOccurrence) || !c.Rules.Has(RecoveryChecksPlace) && !m.named && m.key == r.by):
 		r.input = foreign
 		b.step(&n, "relay: takes what stands in the place of %s for its payload", runNote(ref), blank)
 	default:
@@ -107,6 +122,10 @@ func (c *Config) endLost(b *branches) {
 		c.lose(&n, ref)
 	}
 	n.relay = relay{}
+	if asSeen && n.asked(r.by) {
+		b.step(&n, "relay: ends %s as message_lost, though a later message of its request is in the stream", runNote(ref), blank)
+		return
+	}
 	b.step(&n, "relay: ends %s as message_lost, if it still is as it was", runNote(ref), blank)
 }
 
@@ -114,22 +133,40 @@ func (c *Config) endLost(b *branches) {
 func (s *state) inPlaceOf(r *run) *message {
 	for i := range s.messages {
 		m := &s.messages[i]
-		if m.place != gone && (r.seq != 0 && m.seq == r.seq || r.seq == 0 && !m.named && m.key == r.by) {
+		if m.place != gone && (r.seq != 0 && m.seq == r.seq || r.seq == 0 && m.made(r)) {
 			return m
 		}
 	}
 	return nil
 }
 
+// made reports whether a run came from a message.
+func (m message) made(r *run) bool { return !m.named && m.key == r.by && m.nth == r.nth }
+
+// asked reports whether the stream has yet to deliver a message of a request.
+func (s *state) asked(by uint8) bool {
+	for _, m := range s.messages {
+		if (m.place == ready || m.place == out) && !m.named && m.key == by {
+			return true
+		}
+	}
+	return false
+}
+
 // lose ends a run as run.message_lost. That is an end (I4), but never of what the stream still has, nor of what was
-// acknowledged because the ledger was said to have it (I10).
+// acknowledged because the ledger was said to have it (I10), nor of what was asked for in the ledger before it began.
 func (c *Config) lose(s *state, ref uint8) {
 	r := s.run(ref)
 	if r.lease == live {
 		s.blame(I9)
 	}
-	if m := s.inPlaceOf(r); m != nil && m.key == r.by && !m.named {
+	if m := s.inPlaceOf(r); m != nil && m.made(r) {
 		s.blame(I4)
+	}
+	for i, entry := range c.Requests {
+		if q := &s.requests[i]; entry == LedgerFirst && q.entry == accepted && q.run == ref && !q.loose {
+			s.blame(I4)
+		}
 	}
 	if s.request(r.by).acked && c.Faults[Failover] == 0 {
 		s.blame(I10)

@@ -93,8 +93,12 @@ func (c *Config) repeat(b *branches, by uint8) {
 func (c *Config) endTransaction(b *branches, by uint8) {
 	n := *b.from
 	q := n.request(by)
-	q.entry, q.locks = accepted, false
 	r := n.run(q.run)
+	// lend_input.sql: nobody else could see it before, since the run is locked
+	if q.locks && r.status == queued && r.input == none && c.Rules.Has(JoinLendsInput) {
+		r.input = own
+	}
+	q.entry, q.locks = accepted, false
 	if r.by == by {
 		r.hidden = false
 	}
@@ -115,15 +119,18 @@ func (c *Config) endTransaction(b *branches, by uint8) {
 func (c *Config) producerPublishes(b *branches, by uint8) {
 	n := *b.from
 	q := n.request(by)
+	m := message{key: by}
 	again := q.entry != unasked
-	if q.entry == unasked {
+	if again {
+		m.nth = 1 + c.Faults[PublishedTwice] - n.faults[PublishedTwice]
+	} else {
 		q.entry = accepted
 	}
 	switch {
 	case !c.Rules.Has(MsgIDIsNotIdentity) && n.identityUsed:
 		b.step(&n, "producer of %s: the stream takes its message for a duplicate", requestNote(by), blank)
 		return
-	case !n.store(c, message{key: by}):
+	case !n.store(c, m):
 		return
 	}
 	n.identityUsed = !c.Rules.Has(MsgIDIsNotIdentity)

@@ -28,6 +28,7 @@ const (
 	PromotedAtEnd                        // only the sweeper promotes follow-ups
 	OrphansPromoted                      // only the end of an owner promotes its follow-up
 	JoinLocks                            // a caller joins a queued run without locking it [X09]
+	JoinLendsInput                       // a caller who joins a queued run leaves its payload in the stream
 	DeliveriesRecorded                   // who joined is not written down
 	NewDispatchNo                        // a run is published again under the Nats-Msg-Id of the first time
 	SecondLook                           // a published run is never looked at again
@@ -35,9 +36,13 @@ const (
 	LostRechecks                         // a run whose message is gone is ended by its id alone
 	LostOnlyWhenGone                     // a stream that does not answer has lost the message
 	RecoveryChecksOccurrence             // what stands in a run's place is taken for its payload [X06]
+	RecoveryChecksPlace                  // another message of the request, in the run's place, is taken for its payload
+	OwnBody                              // a run without input is taken from any message of its request
 	LimitsRetention                      // an acknowledged message is gone from the stream [X19]
 	CancelKeepsOwner                     // a cancel ends a running run at once [X18]
 	AbandonedRecorded                    // after an unknown commit, a completed run counts as one's own
+	ParkKeepsOwnBody                     // a run without input is parked with the body of any message of its request
+	ParkRaisesDispatchNo                 // what a relay still records of a parked run is taken
 	ParkLocksTenant                      // a run is parked without locking its tenant's row
 	ResumeIsOneTransaction               // a tenant is active first, and its runs are due later
 	ParkedIsNotTaken                     // a claim that has not seen the suspension takes a row that is due at infinity
@@ -76,6 +81,8 @@ var ruleNames = [numRules]string{
 	MsgIDIsNotIdentity: "MsgIDIsNotIdentity", IdentityIsUnique: "IdentityIsUnique", SlotByFollowUp: "SlotByFollowUp",
 	OnceIsForEver: "OnceIsForEver", FollowUpOfRunning: "FollowUpOfRunning", FollowUpWaits: "FollowUpWaits",
 	PromotedAtEnd: "PromotedAtEnd", OrphansPromoted: "OrphansPromoted", JoinLocks: "JoinLocks",
+	JoinLendsInput: "JoinLendsInput", RecoveryChecksPlace: "RecoveryChecksPlace", OwnBody: "OwnBody",
+	ParkKeepsOwnBody: "ParkKeepsOwnBody", ParkRaisesDispatchNo: "ParkRaisesDispatchNo",
 	DeliveriesRecorded: "DeliveriesRecorded", NewDispatchNo: "NewDispatchNo", SecondLook: "SecondLook",
 	RequeueKeepsInput: "RequeueKeepsInput", LostRechecks: "LostRechecks", LostOnlyWhenGone: "LostOnlyWhenGone", RecoveryChecksOccurrence: "RecoveryChecksOccurrence",
 	LimitsRetention: "LimitsRetention", CancelKeepsOwner: "CancelKeepsOwner", AbandonedRecorded: "AbandonedRecorded",

@@ -44,7 +44,7 @@ type payload uint8
 const (
 	none payload = iota
 	own
-	foreign // of another request: must never be
+	foreign // another's: must never be
 )
 
 // run is a row of oprun.operation_runs.
@@ -62,6 +62,7 @@ type run struct {
 	input    payload
 	seq      uint8 // origin_seq, where a configuration counts sequences
 	by       uint8 // the request whose occurrence made it
+	nth      uint8 // the publication of that request which did
 	effects  uint8 // that were committed
 	counted  uint8 // how often its end was counted
 	lost     bool  // it ended as run.message_lost
@@ -117,11 +118,13 @@ const (
 	kept        // acknowledged, and still in the stream
 )
 
-// message is what the stream holds: a producer's (of a request), or the relay's (naming a run).
+// message is what the stream holds: a producer's (of a request), or the relay's (naming a run). Each publication of a
+// request has a place and a body of its own: nth tells them apart.
 type message struct {
 	place place
 	named bool
 	key   uint8 // the run when named, else the request
+	nth   uint8
 	seq   uint8
 	tries uint8
 }
@@ -151,6 +154,7 @@ type worker struct {
 	message uint8 // none: the stream has lost it meanwhile
 	named   bool
 	key     uint8
+	nth     uint8
 	seq     uint8
 	run     uint8 // the one it executes
 	token   uint8
@@ -164,11 +168,12 @@ type worker struct {
 	sure    bool // the snapshot has the run free to take (without ClaimRechecks)
 }
 
-// relay is a relay between a publication and its record.
+// relay is a relay between what it read or did and its record.
 type relay struct {
 	run   uint8
 	stale bool // dispatch_no has moved on since it was read
 	lost  bool // it has found no message in the run's place
+	waits bool // it has found the run's last message waiting in the stream
 }
 
 // state is everything. It is a value: steps copy it.

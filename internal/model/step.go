@@ -43,6 +43,7 @@ func (b *branches) fault(f Fault, next *state, format string, about ...word) {
 }
 
 func (b *branches) add(next *state, fault bool, format string, about []word) {
+	b.config.checkParked(b.from, next)
 	b.config.canonical(next)
 	n := note{format: format}
 	copy(n.about[:], about)

@@ -83,7 +83,7 @@ func (c *Config) deliver(b *branches, ref uint8) {
 		if !c.Rules.Has(UnlimitedDeliveries) {
 			n.messages[ref-1].tries++
 		}
-		n.workers[k] = worker{stage: delivered, message: ref, named: m.named, key: m.key, seq: m.seq, late: n.joined(&m)}
+		n.workers[k] = worker{stage: delivered, message: ref, named: m.named, key: m.key, nth: m.nth, seq: m.seq, late: n.joined(&m)}
 		if !c.Rules.Has(AckAfterCommit) {
 			n.ack(c, &n.workers[k])
 			n.workers[k].message = 0
@@ -127,15 +127,15 @@ func (b *branches) lose(ref uint8) {
 		return
 	}
 	n := *b.from
-	n.excuse(ref)
 	n.remove(ref)
+	n.excuse(b.from.messages[ref-1])
 	b.fault(MessageLost, &n, "stream: LOSES %s", b.from.messages[ref-1].subject(), blank)
 }
 
 // excuse forgives the loss of a message-first request that no claim has seen: until then it is as durable as the stream.
-func (s *state) excuse(ref uint8) {
-	m := s.messages[ref-1]
-	if m.place == gone || m.place == kept || m.named {
+// Of one that was published twice both must be lost.
+func (s *state) excuse(m message) {
+	if m.place == gone || m.place == kept || m.named || s.asked(m.key) {
 		return
 	}
 	if q := s.request(m.key); q.entry == accepted && q.run == 0 {
@@ -149,8 +149,8 @@ func (c *Config) makeAnew(b *branches) {
 	}
 	n := *b.from
 	for ref := uint8(1); ref <= maxMessages; ref++ {
-		n.excuse(ref)
 		n.remove(ref)
+		n.excuse(b.from.messages[ref-1])
 	}
 	for i := range n.runs {
 		n.runs[i].idUsed = false
