@@ -3,10 +3,14 @@ package oprun
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"oprun.example/pkg/dedupe"
 )
 
 func TestCancel(t *testing.T) {
@@ -209,4 +213,40 @@ func TestFreshness(t *testing.T) {
 			}
 		},
 	})
+}
+
+// TestCancelAmongClaims cancels runs while others claim and park them. Postgres judges a CHECK on the row of the
+// snapshot too: a statement that mixed it with the locked row would fail.
+func TestCancelAmongClaims(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	const runs = 300
+	for i := range runs {
+		d := s.delivery(fmt.Sprint("job ", i))
+		group, ctx := errgroup.WithContext(t.Context())
+		group.Go(func() error {
+			answers, err := s.Claim(ctx, s.who, []Delivery{d})
+			if err != nil || answers[0].Verdict != dedupe.Execute {
+				return err
+			}
+			parked := Requeue{Hold: hold(d, answers[0]), GiveBack: true, Input: []byte(`{}`)}
+			if _, err := s.Requeue(ctx, []Requeue{parked}); err != nil {
+				return err
+			}
+			_, err = s.Claim(ctx, s.who, []Delivery{again(d)})
+			return err
+		})
+		group.Go(func() error {
+			for {
+				run, err := s.Cancel(ctx, d.RunID, "", "")
+				if err == nil && (run.Status == "completed" || run.CancelRequestedAt != nil) {
+					return nil
+				}
+				if err != nil && !errors.Is(err, ErrNotFound) {
+					return err
+				}
+			}
+		})
+		must(t, group.Wait())
+	}
 }

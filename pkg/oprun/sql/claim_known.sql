@@ -23,7 +23,7 @@ with delivery as materialized (
 -- relay reads its input back for the others.
 -- A claim that is sent again, since its answer was lost, gets the rest of its own attempt: that one never began.
 taken as materialized (
-  select d.token as new_token, d.lease_ms, r.id, r.status, r.attempt, r.claim_token, r.claimed_by,
+  select d.token as new_token, d.lease_ms, r.id, r.status, r.attempt, r.max_attempts, r.due_at, r.claim_token, r.claimed_by,
     r.claim_token is not distinct from d.token as resent,
     case when r.cancel_requested_at is not null then 'cancelled'
          when r.attempt >= r.max_attempts and r.claim_token is distinct from d.token then 'failed' end as ends
@@ -48,9 +48,10 @@ claimed as (
     -- untouched: the claim of a queued row stays HOT. But when the lease is shorter than AckWait, the sweeper must come
     -- before the redelivery.
     due_at = case when t.ends is null then case
-      when t.lease_ms < $16::bigint then least(r.due_at, clock_timestamp() + t.lease_ms * interval '1 millisecond')
-      else r.due_at end end,
-    attempt = r.attempt + (t.ends is null and not t.resent)::integer,
+      when t.lease_ms < $16::bigint then least(t.due_at, clock_timestamp() + t.lease_ms * interval '1 millisecond')
+      else t.due_at end end,
+    -- of the locked row, both: the CHECK is judged before the row in the snapshot is known to have a successor
+    attempt = t.attempt + (t.ends is null and not t.resent)::integer, max_attempts = t.max_attempts,
     failure_summary = case t.ends when 'failed' then
       '[{"code": "run.crash_loop", "message": "every attempt ended without a result", "count": 1}]' else r.failure_summary end,
     started_at = coalesce(r.started_at, now()), updated_at = now()
