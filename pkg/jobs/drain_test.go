@@ -77,6 +77,28 @@ func TestDrain(t *testing.T) {
 		s.wantCountersEqualRows(w, other)
 	})
 
+	t.Run("does not wait for ever for a ledger that takes no dead letters", func(t *testing.T) {
+		t.Parallel()
+		s := newStack(t)
+		gate := newProxy(t, s.database)
+		_, ledger := s.openLedger(gate.url)
+		w := s.startOn(s.js, ledger, writing(), Config{})
+		s.eventually("the worker to pull", func() bool { return s.consumer().NumWaiting > 0 })
+		gate.freeze()
+		must(s.js.Publish(t.Context(), "jobs.nonsense", nil))(t)
+		s.eventually("the message to be in hand", func() bool { return s.consumer().NumAckPending == 1 })
+		stopped := w.stopSoon()
+		select {
+		case err := <-stopped:
+			check(t, err)
+		case <-time.After(ledgerPatience + lastWords + 10*time.Second):
+			t.Fatal("the worker does not stop")
+		}
+		gate.thaw()
+		s.start(writing(), Config{})
+		s.eventually("the next worker to bury it", func() bool { return s.count("select count(*) from oprun.dead_letters") == 1 })
+	})
+
 	t.Run("gives back what was claimed and has not begun", func(t *testing.T) {
 		t.Parallel()
 		s := newStack(t)

@@ -236,6 +236,20 @@ func TestEnsureFollowUp(t *testing.T) {
 			answer := s.claim(s.naming(next))[0]
 			same(s.t, "its own input", `execute {"n": 3}`, answer.Verdict.String()+" "+string(answer.Input))
 		},
+		"one_that_is_for_later_is_due_then": func(s *scene) {
+			owner, _ := follow(s, `{"n": 1}`)
+			named := s.naming(owner)
+			named.Follows = true
+			h := s.takeFollowed(named)
+			r := s.request("a")
+			r.Follows, r.RunAt = true, time.Now().Add(time.Hour).Truncate(time.Microsecond)
+			next, created, err := s.EnsureRunWithIdentity(s.t.Context(), r)
+			must(s.t, err)
+			same(s.t, "created and waits", []bool{true, true}, []bool{created, next.FollowUp})
+			s.finish(h)
+			promoted := s.run(next.ID)
+			same(s.t, "promoted, due", []any{false, r.RunAt}, []any{promoted.FollowUp, promoted.DueAt.Local()})
+		},
 		"what_a_caller_joins_does_not_start_before_the_commit": func(s *scene) {
 			owner, _ := follow(s, `{"n": 1}`)
 			tx := s.open()

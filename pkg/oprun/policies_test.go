@@ -154,6 +154,16 @@ func TestSuspendedTenant(t *testing.T) {
 			same(s.t, "parked", 1, resume(s))
 			same(s.t, "due", 1, due(s))
 		},
+		"what_a_relay_records_late_does_not_make_a_parked_run_due": func(s *scene) {
+			run := s.ensure("a")
+			suspended(s)
+			same(s.t, "answer", []string{"suspended"}, verdicts(s.claim(s.naming(run))))
+			late := []Publication{{RunID: run.ID, DispatchNo: run.DispatchNo, Seq: 1}}
+			must(s.t, s.Published(s.t.Context(), late, -time.Hour))
+			must(s.t, s.Postpone(s.t.Context(), late, -time.Hour))
+			same(s.t, "due", 0, due(s))
+			same(s.t, "parked", 1, resume(s))
+		},
 		"a_run_goes_on_and_its_end_is_taken": func(s *scene) {
 			h := s.take(s.delivery("a"))
 			suspended(s)
