@@ -1,7 +1,8 @@
 -- What policies need: cooldowns, schedules, retention, what a job type calls stale; and why an attempt was cancelled
--- (docs/protocol.md). On a live database: new tables, and nullable columns that rewrite nothing. The index reads the
--- table once while writers wait, about a second for a million runs, and is empty until a type has a cooldown; the check
--- reads the recorded attempts once, which are few.
+-- (docs/protocol.md).
+-- On a live database: new tables, and nullable columns that rewrite nothing. The index reads the table once while
+-- writers wait, about a second for a million runs, and is empty until a type has a cooldown; the check reads the recorded
+-- attempts once, which are few.
 
 -- A success with a cooldown keeps its identity from being run again for a while.
 create index runs_cooldown on oprun.operation_runs (run_identity_hash) where cooldown_until is not null;
@@ -9,6 +10,9 @@ create index runs_cooldown on oprun.operation_runs (run_identity_hash) where coo
 -- Who or what stopped an attempt that ended as cancelled.
 alter table oprun.operation_run_attempts add column cause text,
   add constraint cause_is_known check (cause in ('operator', 'drain', 'lease_lost', 'handler'));
+
+-- What a caller who joined a queued run without input asked for: it runs only if the run's own message is lost.
+alter table oprun.operation_runs add column spare_input json;
 
 alter table oprun.dead_letters add column requeued_at timestamptz;
 

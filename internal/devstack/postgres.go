@@ -185,6 +185,7 @@ func (p *Postgres) stop(signal syscall.Signal) error {
 func (p *Postgres) kill() {
 	if p.server != nil && p.server.running() {
 		killFamily(p.server)
+		waitDetached(p.dir.path)
 	}
 }
 

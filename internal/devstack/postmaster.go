@@ -36,6 +36,32 @@ func waitGone(pid int, patience time.Duration) {
 	}
 }
 
+// waitDetached waits until nobody is attached to the shared memory of a server that was killed: a backend that was being
+// born at that moment notices its parent's death by itself, and until then the server cannot be started again.
+func waitDetached(dir string) {
+	id := strconv.Itoa(postmasterLine(dir, 6))
+	retry := time.NewTicker(10 * time.Millisecond)
+	defer retry.Stop()
+	for deadline := time.Now().Add(30 * time.Second); attached(id) && time.Now().Before(deadline); {
+		<-retry.C
+	}
+}
+
+// attached looks into the kernel's list of segments, whose columns begin with key, id, perms, size, cpid, lpid and nattch.
+// Where there is no such list, nobody is.
+func attached(id string) bool {
+	list, err := os.ReadFile("/proc/sysvipc/shm")
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(list)) {
+		if fields := strings.Fields(line); len(fields) > 6 && fields[1] == id {
+			return fields[6] != "0"
+		}
+	}
+	return false
+}
+
 // endCluster ends a server that outlived its owner, before the sweep removes its folder. Its socket has to answer:
 // the pid in the file alone may be somebody else's by now.
 func endCluster(dir string) {

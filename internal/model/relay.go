@@ -100,6 +100,9 @@ func (c *Config) recoverInput(b *branches, ref uint8) {
 	case m != nil && (!c.Rules.Has(RecoveryChecksOccurrence) || !c.Rules.Has(RecoveryChecksPlace) && !m.named && m.key == r.by):
 		r.input = foreign
 		b.step(&n, "relay: takes what stands in the place of %s for its payload", runNote(ref), blank)
+	case r.spare:
+		r.input, r.spare = own, false
+		b.step(&n, "relay: takes the input that a caller left with %s", runNote(ref), blank)
 	default:
 		n.relay = relay{run: ref, lost: true}
 		b.step(&n, "relay: finds that the message of %s is gone", runNote(ref), blank)
@@ -116,7 +119,7 @@ func (c *Config) endLost(b *branches) {
 	n := *b.from
 	ref := n.relay.run
 	r := n.run(ref)
-	asSeen := r.active() && (r.status == queued || r.lease == ended) && !n.relay.stale && r.input == none && !n.locked(ref)
+	asSeen := r.active() && (r.status == queued || r.lease == ended) && !n.relay.stale && r.input == none && !r.spare && !n.locked(ref)
 	if asSeen || r.active() && !c.Rules.Has(LostRechecks) {
 		c.abandon(&n, r)
 		c.lose(&n, ref)

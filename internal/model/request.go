@@ -96,7 +96,7 @@ func (c *Config) endTransaction(b *branches, by uint8) {
 	r := n.run(q.run)
 	// lend_input.sql: nobody else could see it before, since the run is locked
 	if q.locks && r.status == queued && r.input == none && c.Rules.Has(JoinLendsInput) {
-		r.input = own
+		r.spare = true
 	}
 	q.entry, q.locks = accepted, false
 	if r.by == by {

@@ -66,6 +66,7 @@ type run struct {
 	effects  uint8 // that were committed
 	counted  uint8 // how often its end was counted
 	lost     bool  // it ended as run.message_lost
+	spare    bool  // a caller who joined it left its input
 }
 
 func (r *run) active() bool   { return r.status == queued || r.status == running }

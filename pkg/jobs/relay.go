@@ -233,20 +233,24 @@ func (r *relay) ahead(ctx context.Context) (func(run oprun.DueRun) bool, error) 
 // means that there is nothing to publish now: the run has ended as lost, or somebody is at it.
 func (r *relay) recover(ctx context.Context, run oprun.DueRun) ([]byte, error) {
 	input, err := readOrigin(ctx, r.js, r.config.Subjects, origin{run.ID, run.Scope, run.Type, run.OriginStream, run.OriginSeq, run.OriginTime})
-	switch {
-	case err == nil:
+	if err == nil {
 		kept, err := r.ledger.KeepInput(ctx, run.ID, input)
 		if !kept {
 			input = nil
 		}
 		return input, err
-	case run.OriginStream != r.config.Stream: // it is for that one's relays to say that it is lost
-		return nil, errors.Join(err, r.ledger.Postpone(ctx, []oprun.Publication{{RunID: run.ID, DispatchNo: run.DispatchNo}}, 2*r.ackWait))
-	case errors.Is(err, events.ErrNoMessage):
-		return nil, r.end(ctx, run, oprun.MessageLost)
-	default:
+	}
+	foreign := run.OriginStream != r.config.Stream
+	if !foreign && !errors.Is(err, events.ErrNoMessage) {
 		return nil, err
 	}
+	if spare, err := r.ledger.TakeSpare(ctx, run.ID); err != nil || spare != nil {
+		return spare, err
+	}
+	if foreign { // it is for that one's relays to say that it is lost
+		return nil, errors.Join(err, r.ledger.Postpone(ctx, []oprun.Publication{{RunID: run.ID, DispatchNo: run.DispatchNo}}, 2*r.ackWait))
+	}
+	return nil, r.end(ctx, run, oprun.MessageLost)
 }
 
 // end ends a run that can never be published, unless it has moved on meanwhile.

@@ -82,8 +82,8 @@ func (e *ensuring) input() string { return cmp.Or(string(e.Input), emptyInput) }
 
 func (e *ensuring) context() string { return cmp.Or(string(e.Context), "{}") }
 
-// joinQueued locks a queued owner, for share unless it needs the request's input: it starts after the caller's commit, and
-// so covers the request (I6), and no longer depends on the stream.
+// joinQueued locks a queued owner, for share unless it wants the request's input as a spare: it starts after the caller's
+// commit, and so covers the request (I6), and no longer depends on the stream.
 func (e *ensuring) joinQueued(ctx context.Context) (uuid.UUID, error) {
 	id, err := e.find(ctx, ensureLentSQL, e.place.workspace, e.place.tenant, e.Identity.Hash[:], e.input())
 	if !errors.Is(err, pgx.ErrNoRows) {

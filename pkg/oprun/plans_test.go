@@ -40,6 +40,7 @@ var hot = map[string][]string{
 	"fired":            nil,
 	"fire":             {"external_id_unique", "workspaces_pkey"},
 	"lend_input":       {"operation_runs_pkey"},
+	"take_spare":       {"operation_runs_pkey"},
 	"ensure_lent":      {"runs_active_tenant", "runs_active_workspace"},
 	"forgotten":        nil,
 	"extend":           {"operation_runs_pkey"},

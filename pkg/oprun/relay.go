@@ -2,6 +2,7 @@ package oprun
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -104,6 +105,18 @@ func (l *Ledger) Postpone(ctx context.Context, waiting []Publication, wait time.
 		return fmt.Errorf("postpone %d runs: %w", len(waiting), err)
 	}
 	return nil
+}
+
+// TakeSpare gives a queued run whose message is lost the input of a request that joined it; nil when it has none.
+func (l *Ledger) TakeSpare(ctx context.Context, runID uuid.UUID) (input []byte, err error) {
+	err = l.db.QueryRow(ctx, takeSpareSQL, runID).Scan(&input)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("take the spare input of run %s: %w", runID, err)
+	}
+	return input, nil
 }
 
 // KeepInput stores the payload of a message-first run, as the relay read it back from the stream. It is false when the row

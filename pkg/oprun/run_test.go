@@ -75,7 +75,7 @@ func TestRun(t *testing.T) {
 			same(s.t, "attempts", nil, s.attempts(id))
 		},
 		"the_view_has_every_column_but_the_input_and_the_token": func(s *scene) {
-			same(s.t, "columns left out", "claim_token input run_identity_hash", query[string](s, `
+			same(s.t, "columns left out", "claim_token input run_identity_hash spare_input", query[string](s, `
 				select string_agg(column_name, ' ' order by column_name) from information_schema.columns c
 				where table_schema = 'oprun' and table_name = 'operation_runs' and column_name not in (
 					select column_name from information_schema.columns where table_schema = 'oprun' and table_name = 'operation_runs_view')`))

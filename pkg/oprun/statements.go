@@ -52,6 +52,7 @@ var (
 	lastFireSQL       = statement("last_fire")
 	firedSQL          = statement("fired")
 	fireSQL           = statement("fire")
+	takeSpareSQL      = statement("take_spare")
 	ensureLentSQL     = statement("ensure_lent")
 	lendInputSQL      = statement("lend_input")
 	forgottenSQL      = statement("forgotten")

@@ -7,7 +7,7 @@ with target as materialized (
   from oprun.operation_runs r
   where r.id = $1 and r.completed_at is null and (r.status = 'queued' or r.lease_expires_at < clock_timestamp())
     and ($2::integer is null or r.dispatch_no = $2) and ($8::integer is null or r.attempt = $8)
-    and (not $3::boolean or r.input is null)
+    and (not $3::boolean or r.input is null and r.spare_input is null)
   order by r.id
   for no key update of r skip locked),
 abandoned as (
