@@ -141,8 +141,6 @@ func (p *play) request(t *rapid.T) {
 		t.Fatal(err)
 	case created != (want == nil), want != nil && want.id != run.ID:
 		t.Fatalf("%s: run %s, created %t; the model says %+v", name, run.ID, created, want)
-	case want != nil && want.status == "queued":
-		want.hasInput = true
 	case created:
 		p.model.add(&modelRun{id: run.ID, identity: name, status: "queued", most: 2, once: once(name), followUp: followUp, hasInput: true})
 	}
