@@ -66,16 +66,21 @@ func (w *Worker) start(d *delivery, answer oprun.Answer, sent time.Time) {
 	if len(answer.Input) > 0 {
 		input = answer.Input
 	}
-	a := &attempt{delivery: d, number: answer.Attempt, hold: oprun.Hold{
-		RunID: answer.RunID, Token: d.ask.Token, Attempt: answer.Attempt, Lease: d.ask.Lease,
-		Follows: d.ask.Follows,
-	}}
-	a.work = &Work{
+	started := &struct { // one allocation
+		attempt
+		work Work
+	}{}
+	a := &started.attempt
+	a.delivery, a.number, a.work = d, answer.Attempt, &started.work
+	a.hold = oprun.Hold{
+		RunID: answer.RunID, Token: d.token, Attempt: answer.Attempt, Lease: d.spec.job.Lease, Follows: d.spec.follows(),
+	}
+	*a.work = Work{
 		RunID: answer.RunID, Type: d.job.Type, Scope: d.job.Scope, Attempt: answer.Attempt, MaxAttempts: answer.MaxAttempts,
 		Initiator: d.job.Initiator, Input: input, TraceParent: d.job.TraceParent, TraceState: d.job.TraceState,
 		ledger: w.ledger, attempt: a,
 	}
-	a.leaseEnds.Store(int64(sent.Add(d.ask.Lease).Sub(w.epoch)))
+	a.leaseEnds.Store(int64(sent.Add(a.hold.Lease).Sub(w.epoch)))
 	w.hands.claimed(a)
 	w.running.Go(func() {
 		defer func() { // deferred for handlers that end their goroutine
