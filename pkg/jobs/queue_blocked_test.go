@@ -116,4 +116,19 @@ func TestBlockedQueuedStatement(t *testing.T) {
 		s.wantOneEffectEach(runs...)
 		s.wantCountersEqualRows(w, other)
 	})
+
+	t.Run("may be slow itself, and holds up nobody", func(t *testing.T) {
+		t.Parallel()
+		s := newStack(t)
+		const jobs = 50
+		runs := s.publishAll(keys(jobs))
+		w := s.start(queueing(func(job *Job[keyed]) { job.Queue("select pg_sleep(2)") }), Config{})
+		s.settled(jobs)
+		s.acknowledged()
+		s.wantOneEffectEach(runs...)
+		if n := s.count("select count(*) from oprun.operation_runs where completed_at < (select completed_at from oprun.operation_runs where id = $1)", runs[7]); n != jobs-1 {
+			t.Errorf("%d jobs have ended before the slow one, want all others", n)
+		}
+		s.wantCountersEqualRows(w)
+	})
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // crowd is a group of jobs, each with one effect, that the test changes before it is sent.
@@ -166,6 +168,7 @@ func TestFinishQueued(t *testing.T) {
 			c.batch = append(c.batch, Queued{succeeded(owner), []Statement{effectOf(owner)}})
 			c.add(1, "select 1 / $1::int", 0) // so that there are savepoints
 			c.want(map[int]Fate{1: Refused})
+			same(s.t, "transactions of the end and the promotion", 1, query[int](s, "select count(distinct xmin::text) from oprun.operation_runs where id in ($1, $2)", owner.RunID, waiting))
 			s.wantPromoted(waiting)
 		},
 	})
@@ -220,21 +223,32 @@ func TestFinishAlone(t *testing.T) {
 	})
 }
 
-func TestCheckQueueable(t *testing.T) {
+func TestNewStatement(t *testing.T) {
 	t.Parallel()
 	for _, sql := range []string{
 		"insert into t values (1)", "  SELECT 1", "(select 1)", "-- name: X :exec\nupdate t set x = 1", "/* a /* nested */ one */ delete from t",
 		"with x as (select 1) select * from x", "set local role x", "do $$ begin end $$",
 	} {
-		must(t, CheckQueueable(sql))
+		_, err := NewStatement(t.Context(), sql)
+		must(t, err)
 	}
 	for _, sql := range []string{
 		"", "  ", "-- nothing", "/* it never /* ends */ commit", "commit", "COMMIT", " rollback", "/* x */ begin", "--\nend", "abort",
 		"start transaction", "savepoint job", "release savepoint job", "prepare transaction 'x'", "copy t from stdin", "listen x",
 		"discard all", "deallocate all", "reset all", ";commit", "1",
 	} {
-		if err := CheckQueueable(sql); !errors.Is(err, ErrNotQueueable) {
+		if _, err := NewStatement(t.Context(), sql); !errors.Is(err, ErrNotQueueable) {
 			t.Errorf("%q: %v", sql, err)
 		}
+	}
+	named := pgx.NamedArgs{"a": 1, "b": 2}
+	if s, err := NewStatement(t.Context(), "select @b, @a", named); err != nil || s.SQL != "select $1, $2" {
+		t.Errorf("with named arguments it is %q (%v)", s.SQL, err)
+	}
+	if _, err := NewStatement(t.Context(), "select @b, @c", pgx.StrictNamedArgs(named)); !errors.Is(err, ErrNotQueueable) {
+		t.Errorf("without an argument: %v", err)
+	}
+	if err := (Statement{"select @a", []any{named}}).check(); !errors.Is(err, ErrNotQueueable) {
+		t.Errorf("not put in its place: %v", err)
 	}
 }
