@@ -18,7 +18,6 @@ var (
 	promoteSQL        = statement("promote")
 	extendSQL         = statement("extend")
 	finishSQL         = statement("finish")
-	finishFirstSQL    = statement("finish_first")
 	confirmWaitSQL    = statement("confirm_wait")
 	confirmSQL        = statement("confirm")
 	requeueSQL        = statement("requeue")
