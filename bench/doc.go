@@ -1,9 +1,15 @@
-// Package bench measures how fast jobs go through the real worker and ledger, side by side with the loop that most
-// people write by hand, and with the ledger alone, in one run:
+// Bench measures how fast jobs go through oprun, side by side with other systems, in one run:
 //
-//	go test -run '^$' -bench . -benchtime 5x ./bench
+//	go -C bench run .
 //
-// The worker, the hand-written loop and the nats-server (file storage) are processes of their own; Postgres runs
-// with fsync and synchronous_commit on. An iteration is one round of all contestants; the figures are medians over
-// the rounds. Machines differ and are shared: quote the ratios.
-package bench
+// It is a module of its own, so that the systems it compares with are no dependency of oprun.
+//
+// A scenario is a task that several contestants are given, round after round, in turn; the figures are medians over the
+// rounds. All contestants share one Postgres (fsync and synchronous_commit on) and one nats-server, and have for each
+// round a database and streams of their own. Every process of a contestant is a child of this one, so that its CPU and
+// memory can be told from the servers'. When a contestant is done, the database is asked whether it did what it was told.
+//
+// From the top: main.go is the command, scenarios.go what there is to run, rounds.go the rounds, contest.go one turn of
+// one contestant, play.go its processes, servers.go what they share. Each contestant has a file of its own; report.go,
+// goals.go and chart.go say what came out.
+package main

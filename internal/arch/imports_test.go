@@ -48,7 +48,6 @@ var plan = map[string]row{
 	"internal/torture":  {[]string{"internal/devstack", "pkg/jobs"}, []string{natsGo, pgx, prometheus, uuid}},
 	"internal/arch":     {nil, nil},
 	"internal/model":    {nil, nil}, // the protocol from its description: it shares no code with what it judges
-	"bench":             {nil, nil}, // its contestants are test files
 	"migrations":        {nil, []string{pgx}},
 
 	"internal/failpoint": {nil, nil},

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"oprun.example/migrations"
+	"oprun.example/pkg/catalog"
+	"oprun.example/pkg/dedupe"
+	"oprun.example/pkg/events"
+	"oprun.example/pkg/jobs"
+	"oprun.example/pkg/oprun"
+)
+
+const (
+	jobType   = "bench.job"
+	countRuns = "select count(*) from oprun.operation_runs where outcome = 'succeeded'"
+)
+
+// oprunCatalog declares the one job type.
+func oprunCatalog() (*catalog.Catalog, error) {
+	return catalog.New(catalog.Catalog{Jobs: map[string]catalog.Job{
+		jobType: {ScopeKind: dedupe.TenantScope, Identity: identityFields},
+	}}, nil)
+}
+
+// oprunEmpty makes a ledger with a tenant, and a stream.
+func oprunEmpty(ctx context.Context, s *stage) error {
+	pool, err := pgxpool.New(ctx, s.Database)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if err := pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
+		_, err := migrations.Up(ctx, c.Conn())
+		return err
+	}); err != nil {
+		return err
+	}
+	ledger, err := oprun.Open(ctx, pool)
+	if err != nil {
+		return err
+	}
+	defer ledger.Close()
+	_, tenant, err := ledger.Seed(ctx, "")
+	if err != nil {
+		return err
+	}
+	s.Tenant = tenant.ExternalID.String()
+	js, err := s.jetStream()
+	if err != nil {
+		return err
+	}
+	defer js.Conn().Close()
+	_, err = events.DefaultTopology().Apply(ctx, js, false)
+	return err
+}
+
+// oprunLoaded fills the stream, too.
+func oprunLoaded(ctx context.Context, s *stage) error {
+	if err := oprunEmpty(ctx, s); err != nil {
+		return err
+	}
+	publish, err := oprunPublish(ctx, s)
+	if err != nil {
+		return err
+	}
+	return publish()
+}
+
+// oprunEffects also makes the table of the effects.
+func oprunEffects(ctx context.Context, s *stage) error {
+	return errors.Join(oprunLoaded(ctx, s), makeEffects(ctx, s))
+}
+
+type (
+	oprunJob     = jobs.Job[payload]
+	oprunHandler func(context.Context, *oprunJob) error
+)
+
+// oprunWork runs the worker, with a handler, until all jobs were handled and their ends handed in.
+func oprunWork(conns int, handler oprunHandler) part {
+	return func(ctx context.Context, s *stage) (func() error, error) {
+		pool, err := s.pool(ctx, conns)
+		if err != nil {
+			return nil, err
+		}
+		ledger, err := oprun.Open(ctx, pool)
+		if err != nil {
+			return nil, err
+		}
+		js, err := s.jetStream()
+		if err != nil {
+			return nil, err
+		}
+		cat, err := oprunCatalog()
+		if err != nil {
+			return nil, err
+		}
+		ctx, stop := context.WithCancel(ctx)
+		count := countTo(s.Jobs, stop)
+		mux := &jobs.Mux{}
+		jobs.Handle(mux, jobType, func(ctx context.Context, job *oprunJob) error {
+			defer count.handled()
+			return handler(ctx, job)
+		})
+		worker, err := jobs.NewWorker(js, ledger, cat, mux, jobs.Config{Logger: slog.New(slog.DiscardHandler), NoSchedules: true})
+		return func() error {
+			defer stop()
+			return worker.Run(ctx)
+		}, err
+	}
+}
+
+func oprunNoop(context.Context, *oprunJob) error { return nil }
+
+// oprunCommit has its effect in a transaction of the job's own, with the end of the run.
+func oprunCommit(ctx context.Context, job *oprunJob) error {
+	return job.Commit(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, insertEffect, job.Args.N, job.Args.Note)
+		return err
+	})
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+)
+
+// smokeScale is what a smoke does of a contestant's jobs.
+const smokeScale = 1.0 / 10
+
+// runner plays scenarios, round after round, so that a machine that changes its pace changes it for all.
+type runner struct {
+	rounds int
+	scale  float64 // of the jobs in a round
+	log    io.Writer
+}
+
+// round is what was measured in one round, by "scenario/contestant".
+type round map[string]measurement
+
+// results are all rounds of what was run.
+type results struct {
+	scenarios []scenario
+	rounds    []round
+	machine   machine
+}
+
+func (r runner) run(ctx context.Context, chosen []scenario) (all results, err error) {
+	s, err := startServers(ctx)
+	if err != nil {
+		return all, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	all.scenarios = chosen
+	if all.machine, err = s.machine(ctx); err != nil {
+		return all, err
+	}
+	for i := range r.rounds {
+		measured, err := r.round(ctx, s, chosen, i)
+		if err != nil {
+			return all, err
+		}
+		all.rounds = append(all.rounds, measured)
+	}
+	return all, nil
+}
+
+func (r runner) round(ctx context.Context, s *servers, chosen []scenario, i int) (round, error) {
+	measured := round{}
+	for _, scenario := range chosen {
+		for _, c := range scenario.contestants {
+			c.jobs = max(100, int(float64(c.jobs)*r.scale))
+			key, start := scenario.name+"/"+c.name, time.Now()
+			m, err := s.turn(ctx, scenario.name, c)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", key, err)
+			}
+			measured[key] = m
+			fmt.Fprintf(r.log, "round %d of %d  %-46s %8.0f jobs/s  (%.1fs)\n", i+1, r.rounds, key, m.Rate, time.Since(start).Seconds())
+		}
+	}
+	return measured, nil
+}
+
+// over returns what a function makes of each round, sorted.
+func over(rounds []round, of func(round) float64) []float64 {
+	var values []float64
+	for _, r := range rounds {
+		values = append(values, of(r))
+	}
+	slices.Sort(values)
+	return values
+}
+
+// median is the middle of sorted values.
+func median(sorted []float64) float64 {
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
