@@ -130,6 +130,11 @@ type benchWorker struct {
 func (w *benchWorker) claimAndFinish(b *testing.B, from, to int64) {
 	b.Helper()
 	w.deliveries(from, to)
+	w.claimAndFinishBatch(b)
+}
+
+func (w *benchWorker) claimAndFinishBatch(b *testing.B) {
+	b.Helper()
 	answers, err := w.Claim(b.Context(), w.who, w.batch)
 	if err != nil {
 		b.Error(err)

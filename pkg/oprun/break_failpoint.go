@@ -15,7 +15,7 @@ var _ = broken()
 
 func broken() bool {
 	if failpoint.Off(failpoint.Fence) {
-		finishSQL, requeueSQL = unfenced(finishSQL, "f"), unfenced(requeueSQL, "q")
+		finishSQL, requeueSQL = unfencedFinish(finishSQL), unfencedRequeue(requeueSQL)
 	}
 	if failpoint.Off(failpoint.Lease) {
 		claimKnownSQL = unleased(claimKnownSQL)
@@ -23,10 +23,13 @@ func broken() bool {
 	return true
 }
 
-// unfenced takes a result from whoever brings it: the claim token no longer matters, and is recorded as it comes.
-func unfenced(sql, from string) string {
-	sql = swap(sql, "where r.claim_token = "+from+".token", "where true")
-	return swap(sql, "r.claim_token, r.claimed_by, ", from+".token as claim_token, r.claimed_by, ")
+// unfencedFinish takes a result from whoever brings it: the claim token no longer matters.
+func unfencedFinish(sql string) string { return swap(sql, " and r.claim_token = w.token", "") }
+
+// unfencedRequeue does the same for a retry. The token is recorded as it comes.
+func unfencedRequeue(sql string) string {
+	sql = swap(sql, "where r.claim_token = q.token", "where true")
+	return swap(sql, "r.claim_token, r.claimed_by, ", "q.token as claim_token, r.claimed_by, ")
 }
 
 // unleased takes a run although somebody's lease on it is alive.

@@ -106,14 +106,14 @@ type DeadLetterFilter struct {
 	Waiting bool // only those that were not requeued
 }
 
-// DeadLetters returns a page of dead letters without their bodies, newest first. It may read many rows, and so uses
-// a connection of the caller's pool.
-func (l *Ledger) DeadLetters(ctx context.Context, f DeadLetterFilter) ([]DeadLetter, error) {
-	rows, err := l.pool.Query(ctx, deadLettersSQL, optional(f.Before), optional(f.Reason), f.Waiting, pageSize(f.Limit))
-	if err != nil {
-		return nil, fmt.Errorf("list dead letters: %w", err)
-	}
-	letters, err := pgx.CollectRows(rows, pgx.RowToStructByNameLax[DeadLetter])
+// DeadLetters returns a page of dead letters without their bodies, newest first, on a connection of the caller's pool.
+// It reads no more than the page.
+func (l *Ledger) DeadLetters(ctx context.Context, f DeadLetterFilter) (letters []DeadLetter, err error) {
+	err = l.readPages(ctx, func(tx pgx.Tx) error {
+		letters, err = collect(ctx, tx, pgx.RowToStructByNameLax[DeadLetter], deadLettersSQL, optional(f.Before), optional(f.Reason),
+			f.Waiting, pageSize(f.Limit))
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list dead letters: %w", err)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // SchemaVersion is the version of the schema that this package's statements are written for.
-const SchemaVersion = 2
+const SchemaVersion = 3
 
 // lanes is how many connections a ledger keeps for its own statements: claims, completions, heartbeat, relay and
 // sweeper must not wait for each other, nor any of them for the transactions of handlers.

@@ -153,15 +153,22 @@ func (s *scene) checkPlan(name string, pool *pgxpool.Pool, settings string) {
 // plan is what a plan reads: whole tables or indexes, and parts of indexes.
 type plan struct{ scanned, indexes []string }
 
-// explain returns the plan of a statement. Its parameters are all null, which a generic plan does not know.
+// explain returns what the plan of a statement reads.
 func explain(s *scene, tx pgx.Tx, name string) (p plan, err error) {
+	root, err := explainTree(s, tx, name)
+	root.walk(&p)
+	return p, err
+}
+
+// explainTree returns the plan of a statement. Its parameters are all null, which a generic plan does not know.
+func explainTree(s *scene, tx pgx.Tx, name string) (root node, err error) {
 	text := claimTolerantSQL
 	if file, tolerant := strings.CutSuffix(name, " tolerant"); !tolerant {
 		text = statement(file)
 	}
 	prepared, err := tx.Conn().Prepare(s.t.Context(), "plan of "+name, text)
 	if err != nil {
-		return p, err
+		return root, err
 	}
 	var nulls string
 	if n := len(prepared.ParamOIDs); n > 0 {
@@ -170,25 +177,64 @@ func explain(s *scene, tx pgx.Tx, name string) (p plan, err error) {
 	var explained string
 	err = tx.QueryRow(s.t.Context(), fmt.Sprintf(`explain (format json) execute "plan of %s"%s`, name, nulls)).Scan(&explained)
 	if err != nil {
-		return p, fmt.Errorf("explain %s: %w", name, err)
+		return root, fmt.Errorf("explain %s: %w", name, err)
 	}
 	var roots []struct{ Plan node }
 	if err := json.Unmarshal([]byte(explained), &roots); err != nil {
-		return p, err
+		return root, err
 	}
-	for _, root := range roots {
-		root.Plan.walk(&p)
-	}
-	return p, nil
+	return roots[0].Plan, nil
 }
 
 // node is one step of a plan.
 type node struct {
-	Type     string `json:"Node Type"`
-	Relation string `json:"Relation Name"`
-	Index    string `json:"Index Name"`
-	Cond     string `json:"Index Cond"`
-	Plans    []node
+	Type      string `json:"Node Type"`
+	Operation string `json:"Operation"`
+	Subplan   string `json:"Subplan Name"`
+	Relation  string `json:"Relation Name"`
+	Index     string `json:"Index Name"`
+	Cond      string `json:"Index Cond"`
+	Plans     []node
+}
+
+// TestFinishTakesRunsInOrder looks for the one join that takes rows in the order of the sorted batch: any other could
+// deadlock with a heartbeat.
+func TestFinishTakesRunsInOrder(t *testing.T) {
+	t.Parallel()
+	grow, err := os.ReadFile("testdata/fifty_thousand_runs.sql")
+	must(t, err)
+	s := newScene(t)
+	for _, step := range []string{neverAnalyse, string(grow), "analyze"} {
+		s.exec(step)
+		must(t, pgx.BeginFunc(t.Context(), s.db, func(tx pgx.Tx) error {
+			root, err := explainTree(s, tx, "finish")
+			if err != nil {
+				return err
+			}
+			update := root.find(func(n node) bool { return n.Operation == "Update" })
+			join := update.find(func(n node) bool { return len(n.Plans) == 2 })
+			if join.Type != "Nested Loop" || join.Plans[0].Type != "CTE Scan" || join.Plans[1].Index != "operation_runs_pkey" {
+				t.Errorf("the update does not follow the batch: %+v", update)
+			}
+			if sorted := root.find(func(n node) bool { return n.Subplan == "CTE wanted" }); sorted.Type != "Sort" {
+				t.Errorf("the batch is not sorted: %+v", sorted)
+			}
+			return nil
+		}))
+	}
+}
+
+// find returns the first step of a plan, top down, that is such.
+func (n node) find(such func(node) bool) node {
+	if such(n) {
+		return n
+	}
+	for _, child := range n.Plans {
+		if found := child.find(such); found.Type != "" {
+			return found
+		}
+	}
+	return node{}
 }
 
 // small are tables of a handful of rows, which may be read whole.

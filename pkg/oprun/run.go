@@ -91,31 +91,3 @@ func (l *Ledger) Attempts(ctx context.Context, runID uuid.UUID) ([]Attempt, erro
 	}
 	return attempts, nil
 }
-
-// RunFilter selects runs; zero fields select all.
-type RunFilter struct {
-	Before  uuid.UUID // the last id of the page before
-	Status  string
-	Outcome Outcome
-	Type    string
-	Tenant  uuid.UUID // external id
-	Since   time.Time // created at or after
-	Limit   int       // zero: 50
-
-	Freshness Freshness
-	Problem   Problem
-}
-
-// Runs returns a page of runs, newest first. It may read many rows, and so uses a connection of the caller's pool.
-func (l *Ledger) Runs(ctx context.Context, f RunFilter) ([]Run, error) {
-	rows, err := l.pool.Query(ctx, runsSQL, optional(f.Before), optional(f.Status), optional(f.Outcome), optional(f.Type),
-		optional(f.Tenant), optional(f.Since), optional(f.Freshness), optional(f.Problem), pageSize(f.Limit))
-	if err != nil {
-		return nil, fmt.Errorf("list runs: %w", err)
-	}
-	runs, err := pgx.CollectRows(rows, pgx.RowToStructByName[Run])
-	if err != nil {
-		return nil, fmt.Errorf("list runs: %w", err)
-	}
-	return runs, nil
-}
