@@ -159,8 +159,8 @@ func (w *Worker) Run(ctx context.Context) error {
 
 	var intake, claims, effects, finishes, upkeep sync.WaitGroup
 	w.pull(&intake, stop)
-	for range lanes {
-		claims.Go(w.claimLoop)
+	claims.Go(w.claimLoop)
+	for range finishLanes {
 		finishes.Go(w.finishLoop)
 	}
 	effects.Go(w.effectsLoop)
@@ -195,8 +195,8 @@ func (w *Worker) Run(ctx context.Context) error {
 // lastWords is how long a stopping worker goes on trying to hand in the last results.
 const lastWords = 10 * time.Second
 
-// lanes is how many claims, and how many completions, may be in flight at once.
-const lanes = 2
+// finishLanes is how many statements that end runs may be in flight at once.
+const finishLanes = 2
 
 // pullers is how many pulls may be open at once: while some wait for the broker, the messages of others are judged.
 const pullers = 4
