@@ -68,30 +68,24 @@ func (r Rule) Identify(scope Scope, jobType string, input []byte, occ Occurrence
 		// Without this all such requests would be one job, and all but the first would vanish as duplicates.
 		return Identity{}, fmt.Errorf("identify %s: mode request needs an occurrence", jobType)
 	}
-	declared, err := canonicalInputs(input, r.Inputs)
+	var space [2 * partsSpace]byte
+	declared, err := appendCanonical(space[:0:partsSpace], input, r.Inputs)
 	if err != nil {
 		return Identity{}, err
 	}
-	h := newHasher("oprun/1")
-	h.text(r.Mode.String())
-	h.scope(scope, jobType)
-	h.bytes(declared)
+	p := parts(space[partsSpace:partsSpace]).text("oprun/1").text(r.Mode.String()).scope(scope, jobType).bytes(declared)
 	if r.Mode == RequestMode {
-		h.bytes(occ.distinguisher(scope, jobType))
+		p = p.bytes(occ.distinguisher(scope, jobType))
 	}
-	return Identity{scope, jobType, h.sum()}, nil
+	return Identity{scope, jobType, p.sum()}, nil
 }
 
 // ScheduleIdentity returns the identity of the run that a schedule makes for one fire time: mode once, so that
 // any number of consumers makes one run of it. The fire time counts in whole seconds.
 func ScheduleIdentity(scope Scope, jobType, schedule string, fire time.Time) Identity {
-	h := newHasher("oprun/1")
-	h.text(OnceMode.String())
-	h.scope(scope, jobType)
-	h.text("schedule")
-	h.text(schedule)
-	h.text(fire.UTC().Format(time.RFC3339))
-	return Identity{scope, jobType, h.sum()}
+	p := parts(nil).text("oprun/1").text(OnceMode.String()).scope(scope, jobType)
+	p = p.text("schedule").text(schedule).text(fire.UTC().Format(time.RFC3339))
+	return Identity{scope, jobType, p.sum()}
 }
 
 // MsgID returns the Nats-Msg-Id of a request for this identity: the broker suppresses a second message with the

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -25,16 +26,16 @@ func (e *InputError) Error() string {
 	return fmt.Sprintf("input %q holds a number that double precision would change: send it as a string", e.Field)
 }
 
-// canonicalInputs returns the declared fields of the input as one RFC 8785 object.
-func canonicalInputs(input []byte, names []string) ([]byte, error) {
+// appendCanonical appends the declared fields of the input, as one RFC 8785 object.
+func appendCanonical(object, input []byte, names []string) ([]byte, error) {
 	if len(names) == 0 {
-		return []byte("{}"), nil
+		return append(object, "{}"...), nil
 	}
-	fields, err := selectFields(input, names)
+	var space [8]jsontext.Value
+	fields, err := selectFields(space[:0], input, names)
 	if err != nil {
 		return nil, err
 	}
-	object := append(make([]byte, 0, len(input)), '{')
 	for i, name := range names {
 		if fields[i] == nil {
 			return nil, &InputError{Field: name, Missing: true}
@@ -42,40 +43,78 @@ func canonicalInputs(input []byte, names []string) ([]byte, error) {
 		if !exactNumbers(fields[i]) {
 			return nil, &InputError{Field: name}
 		}
+	}
+	if object, ok := appendPlain(object, names, fields); ok {
+		return object, nil
+	}
+	return appendAny(object, names, fields)
+}
+
+// appendAny is for all fields, however they are spelled.
+func appendAny(object []byte, names []string, fields []jsontext.Value) (_ []byte, err error) {
+	canonical := jsontext.Value{'{'}
+	for i, name := range names {
 		if i > 0 {
-			object = append(object, ',')
+			canonical = append(canonical, ',')
 		}
-		if object, err = jsontext.AppendQuote(object, name); err != nil {
+		if canonical, err = jsontext.AppendQuote(canonical, name); err != nil {
 			return nil, fmt.Errorf("identity input %q: %w", name, err)
 		}
-		object = append(append(object, ':'), fields[i]...)
+		canonical = append(append(canonical, ':'), fields[i]...)
 	}
-	canonical := jsontext.Value(append(object, '}'))
+	canonical = append(canonical, '}')
 	if err := canonical.Canonicalize(); err != nil {
 		return nil, fmt.Errorf("canonical identity inputs: %w", err)
 	}
-	return canonical, nil
+	return append(object, canonical...), nil
 }
 
-// selectFields returns the raw values of the named top-level fields, nil where there is none.
-func selectFields(input []byte, names []string) ([]jsontext.Value, error) {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(input))
+// decoder is one of jsontext's, kept with its buffers.
+type decoder struct {
+	*jsontext.Decoder
+	source bytes.Buffer
+}
+
+var decoders = sync.Pool{New: func() any { return &decoder{Decoder: jsontext.NewDecoder(new(bytes.Buffer))} }}
+
+func newDecoder(input []byte) *decoder {
+	d, _ := decoders.Get().(*decoder)
+	d.source = *bytes.NewBuffer(input)
+	d.Reset(&d.source)
+	return d
+}
+
+// free gives the decoder back, without the input.
+func (d *decoder) free() {
+	d.source = bytes.Buffer{}
+	d.Reset(&d.source)
+	decoders.Put(d)
+}
+
+// selectFields appends the raw values of the named top-level fields, nil where there is none. They share the input's
+// bytes.
+func selectFields(fields []jsontext.Value, input []byte, names []string) ([]jsontext.Value, error) {
+	dec := newDecoder(input)
+	defer dec.free()
 	if tok, err := dec.ReadToken(); err != nil || tok.Kind() != '{' {
 		return nil, errors.New("input is not a JSON object")
 	}
-	fields := make([]jsontext.Value, len(names))
+	for range names {
+		fields = append(fields, nil)
+	}
 	for dec.PeekKind() == '"' {
-		name, err := dec.ReadToken()
+		name, err := dec.ReadValue()
 		if err != nil {
 			return nil, fmt.Errorf("input: %w", err)
 		}
-		i := slices.Index(names, name.String())
+		i := indexQuoted(names, name)
 		value, err := dec.ReadValue()
 		if err != nil {
 			return nil, fmt.Errorf("input: %w", err)
 		}
 		if i >= 0 {
-			fields[i] = value.Clone()
+			end := dec.InputOffset()
+			fields[i] = input[end-int64(len(value)) : end]
 		}
 	}
 	if _, err := dec.ReadToken(); err != nil {
@@ -87,11 +126,23 @@ func selectFields(input []byte, names []string) ([]jsontext.Value, error) {
 	return fields, nil
 }
 
+// indexQuoted finds a name as JSON spells it, -1 if it is none of these.
+func indexQuoted(names []string, quoted jsontext.Value) int {
+	name := quoted[1 : len(quoted)-1]
+	if !plainText(name) {
+		var err error
+		if name, err = jsontext.AppendUnquote(nil, quoted); err != nil {
+			return -1
+		}
+	}
+	return slices.IndexFunc(names, func(known string) bool { return known == string(name) })
+}
+
 // exactNumbers reports whether RFC 8785 keeps the decimal value of every number in v, which is valid JSON.
 func exactNumbers(v jsontext.Value) bool {
 	switch v.Kind() {
 	case '0':
-		return exactNumber(v)
+		return plainNumber(v) || exactNumber(v)
 	case '{', '[':
 		return exactNumbersWithin(v)
 	default:

@@ -66,18 +66,14 @@ func millisOf(t time.Time) uint64 {
 }
 
 func (o Occurrence) hash(scope Scope, jobType string) [32]byte {
-	h := newHasher("oprun/1/occurrence")
-	h.scope(scope, jobType)
+	var space [partsSpace]byte
+	p := parts(space[:0]).text("oprun/1/occurrence").scope(scope, jobType)
 	if o.request != "" {
-		h.text("request")
-		h.text(o.request)
-		return h.sum()
+		return p.text("request").text(o.request).sum()
 	}
-	h.text("place")
-	h.text(o.stream)
-	h.text(strconv.FormatUint(o.seq, 10))
-	h.text(strconv.FormatInt(o.nanos, 10))
-	return h.sum()
+	var digits [20]byte
+	p = p.text("place").text(o.stream).bytes(strconv.AppendUint(digits[:0], o.seq, 10))
+	return p.bytes(strconv.AppendInt(digits[:0], o.nanos, 10)).sum()
 }
 
 // distinguisher is what tells this request's identity from the next one's in RequestMode.

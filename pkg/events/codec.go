@@ -42,8 +42,8 @@ func (c Codec) decode(job *Job, m Message) error {
 	if len(m.Header) == 0 {
 		return ValidInput(job.Input)
 	}
-	h, err := readHeaders(m.Header)
-	if err != nil {
+	var h headers
+	if err := h.read(m.Header); err != nil {
 		return err
 	}
 	if h.present[version] && h.value[version] != WireVersion {
@@ -52,7 +52,7 @@ func (c Codec) decode(job *Job, m Message) error {
 	if err := h.readJob(job); err != nil {
 		return err
 	}
-	e, err := readEvent(h, m.Data)
+	e, err := readEvent(&h, m.Data)
 	if err != nil {
 		return err
 	}

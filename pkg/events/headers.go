@@ -62,10 +62,9 @@ type headers struct {
 	cloudEvent bool // some ce-* header is there
 }
 
-// readHeaders checks what holds for all headers, known or not, and gathers the known ones. Maps have no order, so
-// nothing here may depend on it: of several faults the same one is always told.
-func readHeaders(header nats.Header) (*headers, error) {
-	h := &headers{}
+// read checks what holds for all headers, known or not, and gathers the known ones. Maps have no order, so nothing
+// here may depend on it: of several faults the same one is always told.
+func (h *headers) read(header nats.Header) error {
 	size, repeated := len("NATS/1.0\r\n\r\n"), ""
 	for name, values := range header {
 		for _, value := range values {
@@ -79,12 +78,12 @@ func readHeaders(header nats.Header) (*headers, error) {
 		}
 	}
 	if size > MaxHeaderBytes {
-		return nil, refuse(dedupe.HeaderInvalid, "headers: they have more than 16384 bytes")
+		return refuse(dedupe.HeaderInvalid, "headers: they have more than 16384 bytes")
 	}
 	if repeated != "" {
-		return nil, refuse(dedupe.HeaderInvalid, "header "+repeated+" is there more than once")
+		return refuse(dedupe.HeaderInvalid, "header "+repeated+" is there more than once")
 	}
-	return h, nil
+	return nil
 }
 
 // keep stores a known header and reports whether it was there before, in another case.

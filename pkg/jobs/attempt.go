@@ -49,15 +49,15 @@ func (a *attempt) stop(cause error) {
 }
 
 // context returns the attempt's context, which stop ends.
-func (a *attempt) context(parent context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(parent)
+func (a *attempt) context(parent context.Context) *attemptContext {
+	ctx := newAttemptContext(parent)
 	a.cancels.Lock()
 	defer a.cancels.Unlock()
-	a.cancel = cancel
+	a.cancel = ctx.end
 	if a.cause != nil {
-		cancel(a.cause)
+		ctx.end(a.cause)
 	}
-	return ctx, func() { cancel(nil) }
+	return ctx
 }
 
 // start runs a claimed delivery in a goroutine of its own. The lease is counted from before the claim was sent.
@@ -66,16 +66,21 @@ func (w *Worker) start(d *delivery, answer oprun.Answer, sent time.Time) {
 	if len(answer.Input) > 0 {
 		input = answer.Input
 	}
-	a := &attempt{delivery: d, number: answer.Attempt, hold: oprun.Hold{
-		RunID: answer.RunID, Token: d.ask.Token, Attempt: answer.Attempt, Lease: d.ask.Lease,
-		Follows: d.ask.Follows,
-	}}
-	a.work = &Work{
+	started := &struct { // one allocation
+		attempt
+		work Work
+	}{}
+	a := &started.attempt
+	a.delivery, a.number, a.work = d, answer.Attempt, &started.work
+	a.hold = oprun.Hold{
+		RunID: answer.RunID, Token: d.token, Attempt: answer.Attempt, Lease: d.spec.job.Lease, Follows: d.spec.follows(),
+	}
+	*a.work = Work{
 		RunID: answer.RunID, Type: d.job.Type, Scope: d.job.Scope, Attempt: answer.Attempt, MaxAttempts: answer.MaxAttempts,
 		Initiator: d.job.Initiator, Input: input, TraceParent: d.job.TraceParent, TraceState: d.job.TraceState,
 		ledger: w.ledger, attempt: a,
 	}
-	a.leaseEnds.Store(int64(sent.Add(d.ask.Lease).Sub(w.epoch)))
+	a.leaseEnds.Store(int64(sent.Add(a.hold.Lease).Sub(w.epoch)))
 	w.hands.claimed(a)
 	w.running.Go(func() {
 		defer func() { // deferred for handlers that end their goroutine
@@ -88,8 +93,8 @@ func (w *Worker) start(d *delivery, answer oprun.Answer, sent time.Time) {
 
 // run waits for the attempt's turn, runs the handler and notes what it came to.
 func (w *Worker) run(a *attempt) {
-	ctx, release := a.context(w.handling)
-	defer release()
+	ctx := a.context(w.handling)
+	defer ctx.release()
 	leave, ok := w.turn(ctx, a.spec.handler.slots)
 	a.began = time.Now()
 	if !ok { // claimed but not started
@@ -97,8 +102,7 @@ func (w *Worker) run(a *attempt) {
 		return
 	}
 	defer leave()
-	ctx, stop := context.WithTimeoutCause(ctx, a.spec.job.Timeout, ErrTimedOut)
-	defer stop()
+	ctx.startTimer(a.spec.job.Timeout)
 	m := a.spec.metrics
 	m.queueWait.Observe(a.began.Sub(a.job.AcceptedAt).Seconds())
 	m.running.Inc()

@@ -20,7 +20,7 @@ type delivery struct {
 	arrived   time.Time
 	job       events.Job
 	spec      *jobSpec
-	ask       oprun.Delivery
+	token     uuid.UUID // of the claim
 }
 
 // read decodes the message. A refusal leaves enough of the delivery to bury it.

@@ -22,7 +22,7 @@ type handler struct {
 // Job is one attempt of a job whose input is a T.
 type Job[T any] struct {
 	*Work
-	Args T // the input, decoded by encoding/json
+	Args T // the input, decoded by encoding/json; a json.RawMessage is the input itself
 }
 
 // Handle registers the handler of a job type. The handler may be called for many jobs at once. Its context ends
@@ -35,7 +35,9 @@ func Handle[T any](mux *Mux, jobType string, handle func(ctx context.Context, jo
 	}
 	mux.add(jobType, func(ctx context.Context, work *Work) error {
 		job := &Job[T]{Work: work}
-		if err := json.Unmarshal(work.Input, &job.Args); err != nil {
+		if raw, ok := any(&job.Args).(*json.RawMessage); ok {
+			*raw = work.Input
+		} else if err := json.Unmarshal(work.Input, &job.Args); err != nil {
 			return &verdictError{kind: failForGood, code: "input.invalid", err: fmt.Errorf("decode input: %w", err)}
 		}
 		return handle(ctx, job)

@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 
 	"oprun.example/internal/failpoint"
-	"oprun.example/pkg/catalog"
 	"oprun.example/pkg/dedupe"
 	"oprun.example/pkg/events"
 	"oprun.example/pkg/oprun"
@@ -46,6 +45,7 @@ func gather[T any](batch []T, first T, from <-chan T) []T {
 // claimLoop judges arrivals until their channel is closed. Several may run: while one waits for the ledger, the
 // next gathers.
 func (w *Worker) claimLoop() {
+	lane := claimLane{Worker: w, asked: make([]*delivery, 0, maxBatch), questions: make([]oprun.Delivery, 0, maxBatch)}
 	batch := make([]*delivery, 0, maxBatch)
 	for first := range w.arrivals {
 		batch = gather(batch[:0], first, w.arrivals)
@@ -53,8 +53,15 @@ func (w *Worker) claimLoop() {
 			w.handBack(batch, 0)
 			continue
 		}
-		w.judge(batch)
+		lane.judge(batch)
 	}
+}
+
+// claimLane is what one claim loop keeps from batch to batch.
+type claimLane struct {
+	*Worker
+	asked     []*delivery      // what the ledger is asked about
+	questions []oprun.Delivery // in the same order
 }
 
 // handBack gives unclaimed messages to whoever pulls next.
@@ -72,32 +79,29 @@ func (w *Worker) drop(d *delivery) {
 }
 
 // judge decodes a batch, claims what can run and does what the verdicts say.
-func (w *Worker) judge(batch []*delivery) {
-	asked, refused := w.read(batch)
-	w.bury(refused)
-	if len(asked) == 0 {
+func (l *claimLane) judge(batch []*delivery) {
+	l.bury(l.read(batch))
+	if len(l.asked) == 0 {
 		return
 	}
-	questions := make([]oprun.Delivery, len(asked))
-	for i, d := range asked {
-		questions[i] = d.ask
-		if failpoint.Off(failpoint.AckAfterCommit) {
+	if failpoint.Off(failpoint.AckAfterCommit) {
+		for _, d := range l.asked {
 			d.ack()
 		}
 	}
-	answers, sent, err := w.claim(questions)
+	answers, sent, err := l.claim(l.questions)
 	if err != nil {
-		w.log.Error("claim failed", "deliveries", len(asked), "error", err)
-		w.handBack(asked, claimFailedDelay)
+		l.log.Error("claim failed", "deliveries", len(l.asked), "error", err)
+		l.handBack(l.asked, claimFailedDelay)
 		return
 	}
 	var rejected []refusal
-	for i, d := range asked {
-		if r := w.follow(d, answers[i], sent); r != nil {
+	for i, d := range l.asked {
+		if r := l.follow(d, answers[i], sent); r != nil {
 			rejected = append(rejected, *r)
 		}
 	}
-	w.bury(rejected)
+	l.bury(rejected)
 }
 
 // refusal is a delivery that can never run, and why.
@@ -107,19 +111,22 @@ type refusal struct {
 	detail string
 }
 
-// read decodes the deliveries and gives each its question for the ledger.
-func (w *Worker) read(batch []*delivery) (asked []*delivery, refused []refusal) {
+// read decodes the deliveries, and makes a question for the ledger of each that is not refused.
+func (l *claimLane) read(batch []*delivery) (refused []refusal) {
+	clear(l.asked[:cap(l.asked)]) // the last batch's may be forgotten
+	clear(l.questions[:cap(l.questions)])
+	l.asked, l.questions = l.asked[:0], l.questions[:0]
 	tokens := newTokens(len(batch))
-	asked = make([]*delivery, 0, len(batch))
 	for i, d := range batch {
-		d.spec = w.unknown
-		if err := w.question(d, tokens[i]); err != nil {
+		d.spec, d.token = l.unknown, tokens[i]
+		question, err := l.question(d)
+		if err != nil {
 			refused = append(refused, refusalOf(d, err))
 			continue
 		}
-		asked = append(asked, d)
+		l.asked, l.questions = append(l.asked, d), append(l.questions, question)
 	}
-	return asked, refused
+	return refused
 }
 
 func refusalOf(d *delivery, err error) refusal {
@@ -143,39 +150,38 @@ func reasonOf(err error) (reason dedupe.Reason, detail string) {
 }
 
 // question decodes one delivery. Its error is a refusal.
-func (w *Worker) question(d *delivery, token uuid.UUID) error {
-	err := d.read(w.codec)
+func (w *Worker) question(d *delivery) (q oprun.Delivery, err error) {
+	err = d.read(w.codec)
 	if spec := w.specs[d.job.Type]; spec != nil {
 		d.spec = spec
 	}
 	if err != nil {
-		return err
+		return q, err
 	}
 	if d.spec == w.unknown {
-		return &events.Refusal{Reason: dedupe.TypeUnknown, Detail: "the catalogue declares no job type " + d.job.Type}
+		return q, &events.Refusal{Reason: dedupe.TypeUnknown, Detail: "the catalogue declares no job type " + d.job.Type}
 	}
 	if kind := d.spec.job.ScopeKind; kind != d.job.Scope.Kind {
-		return &events.Refusal{Reason: dedupe.TypeUnknown, Detail: d.job.Type + " is declared for scope " + kind.String()}
+		return q, &events.Refusal{Reason: dedupe.TypeUnknown, Detail: d.job.Type + " is declared for scope " + kind.String()}
 	}
-	d.ask = oprun.Delivery{
-		RunID: d.job.RunID, Named: true, Token: token, Lease: d.spec.job.Lease, MaxAttempts: d.spec.job.Retry.MaxAttempts,
+	q = oprun.Delivery{
+		RunID: d.job.RunID, Named: true, Token: d.token, Lease: d.spec.job.Lease, MaxAttempts: d.spec.job.Retry.MaxAttempts,
 		Seq: d.message.Seq, StoredAt: d.message.StoredAt, Initiator: d.job.Initiator,
 		Identity: dedupe.Identity{Scope: d.job.Scope, Type: d.job.Type}, Input: d.job.Input,
-		Once: d.spec.job.IdentityMode == dedupe.OnceMode, Cools: d.spec.job.Cooldown > 0,
-		Follows: d.spec.job.OnDuplicate == catalog.FollowUp,
+		Once: d.spec.job.IdentityMode == dedupe.OnceMode, Cools: d.spec.job.Cooldown > 0, Follows: d.spec.follows(),
 	}
 	if d.job.RunID != uuid.Nil {
-		return nil // the row decides: its identity stands
+		return q, nil // the row decides: its identity stands
 	}
-	d.ask.Named = false
-	d.ask.RunID = d.job.Occurrence.RunID(d.job.Scope, d.job.Type)
-	if d.ask.Identity, err = d.spec.rule.Identify(d.job.Scope, d.job.Type, d.job.Input, d.job.Occurrence); err != nil {
-		return err
+	q.Named = false
+	q.RunID = d.job.Occurrence.RunID(d.job.Scope, d.job.Type)
+	if q.Identity, err = d.spec.rule.Identify(d.job.Scope, d.job.Type, d.job.Input, d.job.Occurrence); err != nil {
+		return q, err
 	}
 	if err := d.spec.job.ValidateInput(d.job.Input); err != nil {
-		return &events.Refusal{Reason: dedupe.SchemaViolated, Detail: err.Error()}
+		return q, &events.Refusal{Reason: dedupe.SchemaViolated, Detail: err.Error()}
 	}
-	return nil
+	return q, nil
 }
 
 // newTokens returns n random claim tokens from one read.

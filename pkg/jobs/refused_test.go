@@ -171,7 +171,7 @@ func TestRunOfAnotherScope(t *testing.T) {
 		}}
 		w.slots.take(t.Context(), 1)
 		w.slots.use()
-		w.judge([]*delivery{d})
+		(&claimLane{Worker: w}).judge([]*delivery{d})
 		letters := must(s.ledger.DeadLetters(t.Context(), oprun.DeadLetterFilter{}))(t)
 		if len(letters) != 1 || letters[0].Reason != "unknown_run" || letters[0].Seq != 7 || *letters[0].RunID != run {
 			t.Errorf("dead letters %+v, want one of an unknown run", letters)

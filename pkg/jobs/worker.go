@@ -31,6 +31,9 @@ type jobSpec struct {
 	builtin bool // the worker itself handles it
 }
 
+// follows tells whether a duplicate waits behind an owner that is running.
+func (s *jobSpec) follows() bool { return s.job.OnDuplicate == catalog.FollowUp }
+
 // Worker runs the jobs of one durable consumer. Make it with NewWorker, and Run it once.
 type Worker struct {
 	config    Config

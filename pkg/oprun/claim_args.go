@@ -53,12 +53,24 @@ func (c *claim) columns(these []int) columns {
 	return cols
 }
 
+// sparse returns nil for a column in which every element is its statement's default: unnest fills it up with nulls, and
+// neither side spends anything on it.
+func sparse[T comparable](column []T, standard T) []T {
+	for _, element := range column {
+		if element != standard {
+			return column
+		}
+	}
+	return nil
+}
+
 // newArgs are the parameters of claim_new.sql.
 func (c *claim) newArgs(these []int) []any {
 	cols, from := c.columns(these), c.origins(these)
 	return []any{
-		cols.ids, cols.tenantScoped, cols.scopes, cols.types, cols.hashes, cols.tokens, cols.leases, cols.once, cols.cools,
-		from.attempts, from.seqs, from.times, from.initiators, c.who.Stream, rawID(c.who.Worker), millis(headStart(c.who.AckWait)),
+		cols.ids, cols.tenantScoped, cols.scopes, cols.types, cols.hashes, cols.tokens, cols.leases,
+		sparse(cols.once, false), sparse(cols.cools, false), from.attempts, from.seqs, from.times,
+		sparse(from.initiators, systemInitiator), c.who.Stream, rawID(c.who.Worker), millis(headStart(c.who.AckWait)),
 	}
 }
 

@@ -193,7 +193,10 @@ func finishArgs(results []Result) ([]any, error) {
 			return nil, fmt.Errorf("failures of run %s: %w", r.RunID, err)
 		}
 	}
-	return []any{ids, tokens, outcomes, counts, failures, inputs, attempts, errors, causes, cooldowns}, nil
+	return []any{
+		ids, tokens, sparse(outcomes, string(Succeeded)), sparse(counts, ""), sparse(failures, ""), sparse(inputs, ""),
+		sparse(attempts, string(AttemptSucceeded)), sparse(errors, ""), sparse(causes, ""), sparse(cooldowns, 0),
+	}, nil
 }
 
 // finished reads the ids that a statement answered with.

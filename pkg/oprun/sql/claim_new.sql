@@ -5,14 +5,14 @@
 -- any key is taken; the tolerant form skips the row and costs twice as much.
 -- $1 run ids, $2 tenant scoped?, $3 scope ids, $4 types, $5 identity hashes, $6 claim tokens, $7 leases in ms,
 -- $8 once?, $9 does a success cool down?, $10 max attempts, $11 stream sequences, $12 store times, $13 initiators;
--- $14 stream, $15 worker, $16 the redelivery's head start in ms
+-- $14 stream, $15 worker, $16 the redelivery's head start in ms; lists 8, 9 and 13 may be null: no, no, system
 insert into oprun.operation_runs (id, workspace_id, tenant_id, type, run_identity_hash, once, status, attempt, max_attempts,
   claim_token, claimed_by, lease_expires_at, due_at, origin_stream, origin_seq, origin_time, initiator_name, started_at)
-select d.id, s.workspace_id, s.tenant_id, d.type, d.hash, d.once, 'running', 1, d.max_attempts,
+select d.id, s.workspace_id, s.tenant_id, d.type, d.hash, coalesce(d.once, false), 'running', 1, d.max_attempts,
   d.token, $15::uuid, clock_timestamp() + d.lease_ms * interval '1 millisecond',
   -- a little after the lease: the redelivery carries the payload, so it goes before the sweeper
   clock_timestamp() + (d.lease_ms + $16::bigint) * interval '1 millisecond',
-  $14::text, d.seq, d.stored_at, d.initiator, now()
+  $14::text, d.seq, d.stored_at, coalesce(d.initiator, 'system'), now()
 from unnest($1::uuid[], $2::boolean[], $3::uuid[], $4::text[], $5::bytea[], $6::uuid[], $7::bigint[], $8::boolean[],
     $9::boolean[], $10::integer[], $11::bigint[], $12::timestamptz[], $13::text[])
   d(id, tenant_scoped, scope_id, type, hash, token, lease_ms, once, cools, max_attempts, seq, stored_at, initiator)
