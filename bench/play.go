@@ -20,6 +20,7 @@ type stage struct {
 	Scenario, Contestant string
 	Part                 int // which of its processes
 	Jobs                 int
+	Rate                 int    // jobs/s to be asked for; 0: as fast as they go
 	Database, NATS       string // addresses
 	Tenant               string // whose jobs they are, for oprun
 
@@ -133,10 +134,19 @@ func (playCommand) Run(ctx context.Context, to streams) error {
 		defer close(left)
 		_ = hear.Decode(&begin)
 	}()
-	result := make(chan error, 1)
-	go func() { result <- s.perform(timed, say) }()
+	result, failed := make(chan score, 1), make(chan error, 1)
+	go func() {
+		done, err := s.perform(timed)
+		if err != nil {
+			failed <- err
+			return
+		}
+		result <- done
+	}()
 	select {
-	case err := <-result:
+	case done := <-result:
+		return say.Encode(done) // and only then the parent lets go
+	case err := <-failed:
 		return s.explain(err)
 	case <-left:
 		return s.explain(errors.New("told to stop before it was done"))
@@ -144,25 +154,23 @@ func (playCommand) Run(ctx context.Context, to streams) error {
 }
 
 // perform does what the clock runs for, and says how it went.
-func (s *stage) perform(timed func() error, say *json.Encoder) error {
+func (s *stage) perform(timed func() error) (done score, err error) {
 	before, err := ownCPU()
 	if err != nil {
-		return err
+		return done, err
 	}
-	result := score{Began: time.Now(), Figures: s.figures}
+	done = score{Began: time.Now(), Figures: s.figures}
 	if err := timed(); err != nil {
-		return err
+		return done, err
 	}
-	result.Ended = time.Now()
+	done.Ended = time.Now()
 	after, err := ownCPU()
 	if err != nil {
-		return err
+		return done, err
 	}
-	result.CPU = after - before
-	if result.Peak, err = ownPeak(); err != nil {
-		return err
-	}
-	return say.Encode(result)
+	done.CPU = after - before
+	done.Peak, err = ownPeak()
+	return done, err
 }
 
 func (s *stage) explain(err error) error {
@@ -174,7 +182,7 @@ func (s *stage) explain(err error) error {
 
 // part finds what this process is to do.
 func (s *stage) part() part {
-	for _, scenario := range scenarios() {
+	for _, scenario := range append(scenarios(), load()) {
 		for _, c := range scenario.contestants {
 			if scenario.name == s.Scenario && c.name == s.Contestant {
 				return c.parts[s.Part]
