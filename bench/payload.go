@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
@@ -58,4 +60,26 @@ func (c *countdown) handled() {
 	if c.left.Add(-1) == 0 {
 		c.then()
 	}
+}
+
+// shared calls do for all jobs, a batch at a time, from so many goroutines.
+func (s *stage) shared(callers, batch int, do func(from, to int) error) error {
+	starts := make(chan int, s.Jobs/batch+1) // filled and closed here
+	for from := 0; from < s.Jobs; from += batch {
+		starts <- from
+	}
+	close(starts)
+	errs := make([]error, callers)
+	var group sync.WaitGroup
+	for i := range callers {
+		group.Go(func() {
+			for from := range starts {
+				if errs[i] = do(from, min(from+batch, s.Jobs)); errs[i] != nil {
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
 }

@@ -128,7 +128,7 @@ func number(x float64) string {
 		unit := math.Pow(10, math.Floor(math.Log10(size))-2)
 		return thousands(int64(math.Round(x/unit) * unit))
 	case size >= 100:
-		return fmt.Sprintf("%.0f", x)
+		return thousands(int64(math.Round(x)))
 	case size >= 10:
 		return trim(fmt.Sprintf("%.1f", x))
 	default:

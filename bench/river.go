@@ -13,7 +13,13 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 )
 
-const countRiver = "select count(*) from river_job where state = 'completed'"
+const (
+	countRiver     = "select count(*) from river_job where state = 'completed'"
+	countRiverKeys = "select count(distinct unique_key) from river_job" // that they were unique
+
+	riverConns = 10   // more or fewer are not faster
+	riverBatch = 5000 // of an InsertMany, in River's own benchmark
+)
 
 type riverClient = river.Client[pgx.Tx]
 
@@ -97,7 +103,7 @@ func riverLoaded(mode riverMode) func(context.Context, *stage) error {
 		if err != nil {
 			return err
 		}
-		if err := riverInsert(ctx, client, s, mode); err != nil {
+		if err := riverInsert(ctx, client, s, mode, riverBatch, 1); err != nil {
 			return err
 		}
 		_, err = pool.Exec(ctx, "vacuum analyze river_job")
@@ -110,9 +116,13 @@ func riverEffects(ctx context.Context, s *stage) error {
 	return errors.Join(riverLoaded(riverUnique)(ctx, s), makeEffects(ctx, s))
 }
 
-// riverInsert inserts all jobs, in batches of the size that River's own benchmark has.
-func riverInsert(ctx context.Context, client *riverClient, s *stage, mode riverMode) error {
-	return s.shared(1, 5000, func(from, to int) error {
+// riverInsert inserts all jobs, so many in a transaction, from so many goroutines.
+func riverInsert(ctx context.Context, client *riverClient, s *stage, mode riverMode, perTransaction, callers int) error {
+	return s.shared(callers, perTransaction, func(from, to int) error {
+		if to-from == 1 {
+			_, err := client.Insert(ctx, riverArgs{payloadOf(from)}, mode.opts())
+			return err
+		}
 		batch := make([]river.InsertManyParams, 0, to-from)
 		for n := from; n < to; n++ {
 			batch = append(batch, river.InsertManyParams{Args: riverArgs{payloadOf(n)}, InsertOpts: mode.opts()})
@@ -138,14 +148,14 @@ func riverWork(conns int, handler riverHandler) part {
 }
 
 // riverInsertAndWork inserts all jobs meanwhile, in the same process, as River's own benchmark does.
-func riverInsertAndWork(conns int, mode riverMode) part {
+func riverInsertAndWork(mode riverMode, perTransaction, callers int) part {
 	return func(ctx context.Context, s *stage) (func() error, error) {
-		client, done, err := riverStart(ctx, s, conns, riverNoop)
+		client, done, err := riverStart(ctx, s, riverConns+callers, riverNoop)
 		return func() error {
 			if err := client.Start(ctx); err != nil {
 				return err
 			}
-			if err := riverInsert(ctx, client, s, mode); err != nil {
+			if err := riverInsert(ctx, client, s, mode, perTransaction, callers); err != nil {
 				return err
 			}
 			<-done

@@ -1,9 +1,12 @@
 package main
 
-// The contestants' settings are what a reader must know to judge their figures. Jobs are so many that a turn takes about
+// The contestants' settings are what a reader must know to judge their figures. Jobs are so many that a turn takes two or
 // three seconds.
 
-const riverSettings = "FetchCooldown 2 ms, FetchPollInterval 20 ms, 2,000 workers, as in River's own benchmark; 4 connections"
+const (
+	riverSettings = "FetchCooldown 2 ms, FetchPollInterval 20 ms, 2,000 workers, as River's own benchmark; 10 connections"
+	riverInserts  = "the same; InsertMany of 5,000 in the same process"
+)
 
 // drain: everything waits, and the clock runs until it is done. Handlers do nothing.
 func drain() scenario {
@@ -12,10 +15,10 @@ func drain() scenario {
 		contestants: []contestant{
 			{name: "oprun", settings: "defaults; 4 connections", jobs: 120_000, prepare: oprunLoaded, parts: []part{oprunWork(4, oprunNoop)}, done: []string{countRuns}},
 			{name: "ledger alone", settings: "no NATS, no worker: batches of 512 on 2 connections", jobs: 150_000, prepare: oprunEmpty, parts: []part{ledgerWork}, done: []string{countRuns}},
-			{name: "River, unique by args", settings: riverSettings, jobs: 50_000, prepare: riverLoaded(riverUnique), parts: []part{riverWork(4, riverNoop)}, done: []string{countRiver}},
-			{name: "River, plain", settings: riverSettings, jobs: 50_000, prepare: riverLoaded(riverPlain), parts: []part{riverWork(4, riverNoop)}, done: []string{countRiver}},
-			{name: "by hand: nats.go + pgx", settings: "one INSERT, one UPDATE, one ack a message; 32 connections", jobs: 12_000, prepare: oprunLoaded, parts: []part{byHandWork}, done: []string{countRuns}},
-			{name: "Watermill + dedupe insert", settings: "one INSERT, one ack a message; 32 subscriptions, 32 connections, AckAsync", jobs: 9_000, prepare: watermillLoaded, parts: []part{watermillWork}, done: []string{countSeen}},
+			{name: "River, unique by args", settings: riverSettings, jobs: 50_000, prepare: riverLoaded(riverUnique), parts: []part{riverWork(riverConns, riverNoop)}, done: []string{countRiver, countRiverKeys}},
+			{name: "River, plain", settings: riverSettings, jobs: 50_000, prepare: riverLoaded(riverPlain), parts: []part{riverWork(riverConns, riverNoop)}, done: []string{countRiver}},
+			{name: "by hand: nats.go + pgx", settings: "an INSERT, an UPDATE, an ack a message, on the ledger's table; 32 connections", jobs: 12_000, prepare: oprunLoaded, parts: []part{byHandWork}, done: []string{countRuns}},
+			{name: "Watermill + dedupe insert", settings: "an INSERT, an ack (AckAsync) a message; 32 subscriptions, 32 connections", jobs: 30_000, prepare: watermillLoaded, parts: []part{watermillWork(32)}, done: []string{countSeen}},
 		},
 		goals: []goal{
 			{figure: "drain / River unique", must: 3.5, aim: 5, of: ratio(rate, "drain/oprun", "drain/River, unique by args")},
@@ -33,9 +36,9 @@ func continuous() scenario {
 	return scenario{
 		name: "continuous", title: "Continuous: no-op jobs, asked for and worked on at the same time",
 		contestants: []contestant{
-			{name: "oprun", settings: "a publisher and a worker, two processes; 4 connections", jobs: 80_000, prepare: oprunEmpty, parts: []part{oprunWork(4, oprunNoop), oprunPublish}, done: []string{countRuns}},
-			{name: "River, unique by args", settings: riverSettings, jobs: 30_000, prepare: riverEmpty, parts: []part{riverInsertAndWork(4, riverUnique)}, done: []string{countRiver}},
-			{name: "River, plain", settings: riverSettings, jobs: 30_000, prepare: riverEmpty, parts: []part{riverInsertAndWork(4, riverPlain)}, done: []string{countRiver}},
+			{name: "oprun", settings: "defaults; 4 connections; PublishAsync in the same process", jobs: 80_000, prepare: oprunEmpty, parts: []part{oprunPublishAndWork}, done: []string{countRuns}},
+			{name: "River, unique by args", settings: riverInserts, jobs: 40_000, prepare: riverEmpty, parts: []part{riverInsertAndWork(riverUnique, riverBatch, 1)}, done: []string{countRiver, countRiverKeys}},
+			{name: "River, plain", settings: riverInserts, jobs: 40_000, prepare: riverEmpty, parts: []part{riverInsertAndWork(riverPlain, riverBatch, 1)}, done: []string{countRiver}},
 		},
 		goals: []goal{
 			{figure: "continuous / River unique", must: 3, aim: 5, of: ratio(rate, "continuous/oprun", "continuous/River, unique by args")},
@@ -49,7 +52,7 @@ func effects() scenario {
 		name: "effects", title: "Effects: every job inserts one row, in the commit that ends it",
 		contestants: []contestant{
 			{name: "oprun, job.Commit", settings: "one transaction a job; 32 connections", jobs: 8_000, prepare: oprunEffects, parts: []part{oprunWork(32, oprunCommit)}, done: []string{countRuns, countEffects, differentJobs}},
-			{name: "River, JobCompleteTx", settings: "as River above; 32 connections", jobs: 3_000, prepare: riverEffects, parts: []part{riverWork(32, riverCompleteTx)}, done: []string{countRiver, countEffects, differentJobs}},
+			{name: "River, JobCompleteTx", settings: "as above; 32 connections", jobs: 5_000, prepare: riverEffects, parts: []part{riverWork(32, riverCompleteTx)}, done: []string{countRiver, countRiverKeys, countEffects, differentJobs}},
 		},
 		goals: []goal{
 			{figure: "`job.Commit` effects / River JobCompleteTx", must: 2, aim: 3, of: ratio(rate, "effects/oprun, job.Commit", "effects/River, JobCompleteTx")},
@@ -62,8 +65,10 @@ func ledgerFirst() scenario {
 	return scenario{
 		name: "ledger-first", title: "Ledger-first: no-op jobs, written in the caller's transaction and worked on at the same time",
 		contestants: []contestant{
-			{name: "oprun, 100 a transaction", settings: "DispatchTx from 8 connections", jobs: 20_000, prepare: oprunEmpty, parts: []part{oprunWork(4, oprunNoop), oprunDispatch(100, 8)}, done: []string{countRuns}},
-			{name: "oprun, one a transaction", settings: "Dispatch from 32 connections", jobs: 10_000, prepare: oprunEmpty, parts: []part{oprunWork(4, oprunNoop), oprunDispatch(1, 32)}, done: []string{countRuns}},
+			{name: "oprun, 100 a transaction", settings: "DispatchTx from 8 connections, in a process of its own", jobs: 20_000, prepare: oprunEmpty, parts: []part{oprunWork(4, oprunNoop), oprunDispatch(100, 8)}, done: []string{countRuns}},
+			{name: "oprun, one a transaction", settings: "Dispatch from 32 connections, in a process of its own", jobs: 10_000, prepare: oprunEmpty, parts: []part{oprunWork(4, oprunNoop), oprunDispatch(1, 32)}, done: []string{countRuns}},
+			{name: "River unique, 100 a transaction", settings: "InsertMany from 8 connections, in the same process", jobs: 30_000, prepare: riverEmpty, parts: []part{riverInsertAndWork(riverUnique, 100, 8)}, done: []string{countRiver, countRiverKeys}},
+			{name: "River unique, one a transaction", settings: "Insert from 32 connections, in the same process", jobs: 15_000, prepare: riverEmpty, parts: []part{riverInsertAndWork(riverUnique, 1, 32)}, done: []string{countRiver, countRiverKeys}},
 		},
 	}
 }

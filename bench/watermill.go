@@ -12,15 +12,15 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 )
 
 const (
-	watermillTopic    = "watermill"
-	watermillHandlers = 32
-	countSeen         = "select count(*) from seen"
+	watermillTopic = "watermill"
+	countSeen      = "select count(*) from seen"
 )
 
 // watermillLoaded makes the table of the messages that were seen, and fills a stream.
@@ -67,51 +67,55 @@ func watermillPublish(js jetstream.JetStream, s *stage) error {
 	}
 }
 
-// watermillWork has many subscriptions of one consumer, since each handles one message at a time. A message that was seen
-// before is dropped; the handler does nothing.
-func watermillWork(ctx context.Context, s *stage) (func() error, error) {
-	pool, err := s.pool(ctx, watermillHandlers)
-	if err != nil {
-		return nil, err
-	}
-	subscriber, err := wmjetstream.NewSubscriber(wmjetstream.SubscriberConfig{
-		URL: s.NATS, Logger: watermill.NopLogger{}, AckAsync: true, ResourceInitializer: wmjetstream.GroupedConsumer("bench"),
-	})
-	if err != nil {
-		return nil, err
-	}
-	done := make(chan struct{}) // closed when all jobs were handled
-	count := countTo(s.Jobs, func() { close(done) })
-	handle := func(ctx context.Context, msg *message.Message) error {
-		_, err := pool.Exec(ctx, "insert into seen (id) values ($1) on conflict do nothing", msg.UUID)
-		if err == nil {
-			msg.Ack()
-			count.handled()
+// watermillWork has so many subscriptions of one consumer, since each handles one message at a time. A message that was
+// seen before is dropped; the handler does nothing.
+func watermillWork(subscriptions int) part {
+	return func(ctx context.Context, s *stage) (func() error, error) {
+		pool, err := s.pool(ctx, subscriptions)
+		if err != nil {
+			return nil, err
 		}
-		return err
+		subscriber, err := wmjetstream.NewSubscriber(wmjetstream.SubscriberConfig{
+			URL: s.NATS, Logger: watermill.NopLogger{}, AckAsync: true, ResourceInitializer: wmjetstream.GroupedConsumer("bench"),
+		})
+		if err != nil {
+			return nil, err
+		}
+		done := make(chan struct{}) // closed when all jobs were handled
+		seen := seen{pool, countTo(s.Jobs, func() { close(done) })}
+		return func() error {
+			group, ctx := errgroup.WithContext(ctx)
+			for range subscriptions {
+				messages, err := subscriber.Subscribe(ctx, watermillTopic)
+				if err != nil {
+					return err
+				}
+				group.Go(func() error { return seen.handleAll(ctx, messages, done) })
+			}
+			return group.Wait()
+		}, nil
 	}
-	return func() error {
-		group, ctx := errgroup.WithContext(ctx)
-		for range watermillHandlers {
-			messages, err := subscriber.Subscribe(ctx, watermillTopic)
-			if err != nil {
+}
+
+// seen drops what was seen before.
+type seen struct {
+	pool  *pgxpool.Pool
+	count *countdown
+}
+
+func (s seen) handleAll(ctx context.Context, messages <-chan *message.Message, done <-chan struct{}) error {
+	for {
+		select {
+		case msg := <-messages:
+			if _, err := s.pool.Exec(ctx, "insert into seen (id) values ($1) on conflict do nothing", msg.UUID); err != nil {
 				return err
 			}
-			group.Go(func() error {
-				for {
-					select {
-					case msg := <-messages:
-						if err := handle(ctx, msg); err != nil {
-							return err
-						}
-					case <-done:
-						return nil
-					case <-ctx.Done():
-						return ctx.Err()
-					}
-				}
-			})
+			msg.Ack()
+			s.count.handled()
+		case <-done:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		return group.Wait()
-	}, nil
+	}
 }
