@@ -8,7 +8,9 @@ import (
 
 // histogram counts durations in buckets that are at most 0.8 % wide, in memory that does not grow, so that it can run
 // for as long as it likes. Many goroutines may add to it.
-type histogram struct{ counts [histogramBuckets]atomic.Int64 }
+type histogram struct {
+	counts [histogramBuckets]atomic.Int64
+}
 
 const (
 	histogramBits      = 8                        // values below 2^8 µs have buckets of their own

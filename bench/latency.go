@@ -48,7 +48,7 @@ func atPace(rate int) []contestant {
 	handful, others := rate, min(rate, 2000)
 	all := []contestant{
 		{name: "oprun", rate: handful, settings: "defaults; 4 connections; PublishAsync", prepare: oprunEmpty, parts: []part{watched(oprunWatched), oprunPaced}, done: []string{countRuns}},
-		{name: "River, unique by args", rate: handful, settings: "as in drain; Insert from 32 connections", prepare: riverEmpty, parts: []part{watched(riverWatched), riverPaced(32)}, done: []string{countRiver}},
+		{name: "River, unique by args", rate: handful, settings: "as in drain; Insert from 32 connections", prepare: riverEmpty, parts: []part{watched(riverWatched), riverPaced(32)}, done: []string{countRiver, countRiverKeys}},
 		{name: "Watermill + dedupe insert", rate: others, settings: "as in drain; PublishMsgAsync", prepare: watermillEmpty, parts: []part{watched(watermillWatched), watermillPaced}, done: []string{countSeen}},
 		{name: "by hand: nats.go + pgx", rate: others, settings: "as in drain; PublishAsync", prepare: oprunEmpty, parts: []part{watched(byHandWatched), oprunPaced}, done: []string{countRuns}},
 	}

@@ -5,5 +5,6 @@ package main
 func load() scenario {
 	return scenario{name: "load", contestants: []contestant{
 		{name: "oprun", prepare: oprunEmpty, parts: []part{watched(oprunWatched), oprunPaced}},
+		{name: soakName, prepare: soakPrepare, parts: []part{soakWork, oprunPaced}},
 	}}
 }

@@ -76,7 +76,9 @@ func oprunWatched(w *watch) part {
 }
 
 func riverWatched(w *watch) part {
-	return riverWork(10, func(_ context.Context, _ *pgxpool.Pool, job *river.Job[riverArgs]) error { return w.starts(job.Args.payload) })
+	return riverWork(10, func(_ context.Context, _ *pgxpool.Pool, job *river.Job[riverArgs]) error {
+		return w.starts(job.Args.payload)
+	})
 }
 
 func byHandWatched(w *watch) part {
