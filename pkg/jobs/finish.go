@@ -11,18 +11,16 @@ import (
 	"oprun.example/pkg/oprun"
 )
 
-// finishLoop hands in the results of attempts, in batches, until their channel is closed; only what the ledger
-// has taken is acknowledged (I10). A result whose run somebody has locked is kept, and handed in again now and then.
+// finishLoop hands in batches of results until their channel is closed; only what the ledger has taken is acknowledged
+// (I10). A result whose run somebody has locked is kept, and handed in again now and then.
 func (w *Worker) finishLoop() {
 	again := time.NewTicker(lockedPause)
 	defer again.Stop()
-	batch := make([]*attempt, 0, maxBatch)
 	var locked []*attempt
 	for open := true; open; {
 		select {
-		case first, more := <-w.done:
+		case batch, more := <-w.results:
 			if open = more; more {
-				batch = gather(batch[:0], first, w.done)
 				locked = append(locked, w.handIn(batch)...)
 			}
 		case <-again.C:

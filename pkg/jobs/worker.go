@@ -52,10 +52,11 @@ type Worker struct {
 
 	slots    *slots
 	hands    *hands
-	arrivals chan *delivery // from the pullers; closed when all have stopped
-	done     chan *attempt  // from the attempts; closed when all have ended
-	running  sync.WaitGroup // attempts
-	away     atomic.Bool    // the ledger did not answer when it was last asked
+	arrivals chan *delivery  // from the pullers; closed when all have stopped
+	done     chan *attempt   // from the attempts; closed when all have ended
+	results  chan []*attempt // batches of them, from the gatherer; closed when it has ended
+	running  sync.WaitGroup  // attempts
+	away     atomic.Bool     // the ledger did not answer when it was last asked
 
 	phases
 }
@@ -82,6 +83,7 @@ func NewWorker(js jetstream.JetStream, ledger *oprun.Ledger, cat *catalog.Catalo
 		// Every message in hand holds a slot, so neither channel blocks for long.
 		arrivals: make(chan *delivery, config.Concurrency),
 		done:     make(chan *attempt, config.Concurrency),
+		results:  make(chan []*attempt), // without a buffer: a batch grows until a lane takes it
 	}
 	if err := w.addSpecs(cat, mux); err != nil {
 		return nil, err
@@ -156,6 +158,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		claims.Go(w.claimLoop)
 		finishes.Go(w.finishLoop)
 	}
+	finishes.Go(w.gatherLoop)
 	upkeep.Go(func() { w.beatLoop(lifetime) })
 	upkeep.Go(func() { w.leaseLoop(lifetime) })
 	intake.Go(func() { w.relayLoop(stopping) })
