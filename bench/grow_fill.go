@@ -14,22 +14,22 @@ const (
 	fillEvery = 50 // one run in so many has failed
 )
 
-// fillRuns writes runs $1 up to $2 of $3, as the ledger leaves them: two times a millisecond or two apart, no token, no
-// lease, an input and an attempt only where the run failed. A dated id has the format of a derived one (48 bits of
-// milliseconds, version 8, a hash); an undated id has zeros in their place. $4: undated?
+// fillRuns writes the runs from $1 to before $2, of $3 in all, spread over the last $5 days, as the ledger leaves them: no
+// token, no lease, and an input and an attempt only where the run failed, which is one in $6. A dated id has the format of
+// a derived one (48 bits of milliseconds, version 8, a hash); one that is not dated ($4) has zeros in their place.
 const fillRuns = `with made as (
   select i, now() - $5 * interval '1 day' + i * ($5 * interval '1 day' / $3) as at, encode(sha256(convert_to(i::text, 'UTF8')), 'hex') as hash
   from generate_series($1::bigint, $2::bigint - 1) i),
 runs as (
   insert into oprun.operation_runs (id, workspace_id, tenant_id, type, run_identity_hash, status, outcome, attempt, max_attempts, run_at,
-    origin_stream, origin_seq, origin_time, input, failure_summary, created_at, started_at, completed_at, updated_at)
+    origin_stream, origin_seq, origin_time, input, failure_summary, created_at, completed_at, started_at, updated_at)
   select (case when $4 then repeat('0', 12) else lpad(to_hex((extract(epoch from m.at) * 1000)::bigint), 12, '0') end
       || '8' || substr(m.hash, 1, 3) || 'a' || substr(m.hash, 4, 15))::uuid,
     t.workspace_id, t.id, 'bench.job', decode(m.hash, 'hex'), 'completed', case when m.i % $6 = 0 then 'failed' else 'succeeded' end,
     1, 5, m.at, 'JOBS', m.i + 1, m.at,
     case when m.i % $6 = 0 then json_build_object('connection_id', 'c-' || m.i, 'policy_type', 'compliance', 'n', m.i, 'note', repeat('x', 100)) end,
     case when m.i % $6 = 0 then '[{"code": "handler.error", "message": "the other side does not answer", "count": 1}]'::jsonb end,
-    m.at, m.at, m.at + interval '3 ms', m.at + interval '3 ms'
+    m.at, m.at + interval '3 ms', m.at, m.at + interval '3 ms'
   from made m cross join oprun.tenants t
   order by m.i
   returning id, outcome, completed_at)

@@ -36,6 +36,8 @@ type soaker struct {
 	count   *countdown
 }
 
+func newBits(n int) []atomic.Uint64 { return make([]atomic.Uint64, n/64+1) }
+
 // handle notes a job, and that its handler started now.
 func (k *soaker) handle(_ context.Context, job *oprunJob) error {
 	defer k.handled.Add(1)
@@ -77,7 +79,7 @@ func soakWork(ctx context.Context, s *stage) (func() error, error) {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(ctx)
-	k := &soaker{watch: s.watch(), seen: make([]atomic.Uint64, s.Jobs/64+1), count: countTo(s.Jobs, stop)}
+	k := &soaker{watch: s.watch(), seen: newBits(s.Jobs), count: countTo(s.Jobs, stop)}
 	mux := &jobs.Mux{}
 	jobs.Handle(mux, jobType, k.handle)
 	worker, err := jobs.NewWorker(js, ledger, cat, mux, jobs.Config{Logger: slog.New(slog.DiscardHandler), Retention: soakRetention})
