@@ -135,6 +135,10 @@ var flat = []struct {
 	{"start p99", 1.5, 5, func(s sample) float64 { return s.P99 }},
 }
 
+// tablesFill is how long tables grow before what was deleted makes room: the retention, two minutes until it is carried
+// out, and a vacuum.
+const tablesFill = 5 * time.Minute
+
 // verdicts compares the first third after the warm-up, which is a quarter of the time, with the last third.
 func verdicts(samples []sample, kept float64, problems []string) string {
 	var b strings.Builder
@@ -154,6 +158,9 @@ func verdicts(samples []sample, kept float64, problems []string) string {
 	once := "yes"
 	if len(problems) > 0 {
 		once = "**no**: " + strings.Join(problems, ", ")
+	}
+	if len(samples) == 0 || samples[0].at < tablesFill {
+		b.WriteString("\nThe run was too short to judge the tables: they fill until the first rows are deleted and vacuumed.\n")
 	}
 	return b.String() + fmt.Sprintf("\nEvery job exactly once: %s. The publisher kept %.1f %% of its pace.\n", once, 100*kept)
 }
