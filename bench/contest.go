@@ -48,7 +48,8 @@ func (s *servers) turnOn(ctx context.Context, database, scenario string, c conte
 	if err := check(ctx, st, c.done); err != nil || c.after == nil {
 		return m, err
 	}
-	return m, c.after(ctx, st, &m)
+	err = c.after(ctx, st, &m)
+	return m, err
 }
 
 // measure starts the contestant's processes, lets them go at the same time, and waits until all are done.
