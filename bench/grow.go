@@ -64,7 +64,7 @@ const withoutRows = "none"
 
 func (g growth) measureAll(ctx context.Context, machine machine) (string, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s finished runs of the last %d days, one in 50 of them failed. On %s", thousands(int64(g.rows)), keptDays, machine.String())
+	fmt.Fprintf(&b, "%s finished runs of the last %d days, one in %d of them failed. %s", thousands(int64(g.rows)), keptDays, fillEvery, machine.String())
 	b.WriteString("\n| the database | table MB | its primary key, MB | rows/s while filling |\n|---|---|---|---|\n")
 	for _, d := range grown {
 		row, err := g.fill(ctx, d.database, d.title, d.undated)
