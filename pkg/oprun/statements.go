@@ -18,6 +18,7 @@ var (
 	promoteSQL        = statement("promote")
 	extendSQL         = statement("extend")
 	finishSQL         = statement("finish")
+	finishFirstSQL    = statement("finish_first")
 	confirmWaitSQL    = statement("confirm_wait")
 	confirmSQL        = statement("confirm")
 	requeueSQL        = statement("requeue")
