@@ -118,6 +118,12 @@ func oprunWork(conns int, handler oprunHandler) part {
 
 func oprunNoop(context.Context, *oprunJob) error { return nil }
 
+// oprunQueue has its effect in a transaction with those of many other jobs, and with the ends of all their runs.
+func oprunQueue(_ context.Context, job *oprunJob) error {
+	job.Queue(insertEffect, job.Args.N, job.Args.Note)
+	return nil
+}
+
 // oprunCommit has its effect in a transaction of the job's own, with the end of the run.
 func oprunCommit(ctx context.Context, job *oprunJob) error {
 	return job.Commit(ctx, func(tx pgx.Tx) error {

@@ -51,10 +51,12 @@ func effects() scenario {
 	return scenario{
 		name: "effects", title: "Effects: every job inserts one row, in the commit that ends it",
 		contestants: []contestant{
+			{name: "oprun, job.Queue", settings: "a transaction for many jobs; defaults; 4 connections", jobs: 50_000, prepare: oprunEffects, parts: []part{oprunWork(4, oprunQueue)}, done: []string{countRuns, countEffects, differentJobs}},
 			{name: "oprun, job.Commit", settings: "one transaction a job; 32 connections", jobs: 8_000, prepare: oprunEffects, parts: []part{oprunWork(32, oprunCommit)}, done: []string{countRuns, countEffects, differentJobs}},
 			{name: "River, JobCompleteTx", settings: "as above; 32 connections", jobs: 5_000, prepare: riverEffects, parts: []part{riverWork(32, riverCompleteTx)}, done: []string{countRiver, countRiverKeys, countEffects, differentJobs}},
 		},
 		goals: []goal{
+			{figure: "`job.Queue` effects / River JobCompleteTx", must: 12, aim: 20, of: ratio(rate, "effects/oprun, job.Queue", "effects/River, JobCompleteTx")},
 			{figure: "`job.Commit` effects / River JobCompleteTx", must: 2, aim: 3, of: ratio(rate, "effects/oprun, job.Commit", "effects/River, JobCompleteTx")},
 		},
 	}

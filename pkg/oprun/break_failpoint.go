@@ -16,7 +16,6 @@ var _ = broken()
 func broken() bool {
 	if failpoint.Off(failpoint.Fence) {
 		finishSQL, requeueSQL = unfenced(finishSQL, "f"), unfenced(requeueSQL, "q")
-		finishFirstSQL = swap(finishFirstSQL, " and r.claim_token = f.token", "")
 	}
 	if failpoint.Off(failpoint.Lease) {
 		claimKnownSQL = unleased(claimKnownSQL)

@@ -51,7 +51,16 @@ const (
 	lockTimeout     = "55P03"
 	deadlock        = "40P01"
 	readOnly        = "25006" // a primary that has become a standby
+	queryCanceled   = "57014" // statement_timeout, too
+	serialization   = "40001"
 )
+
+// crowded are errors that a statement may have only since others run beside it.
+var crowded = []string{lockTimeout, deadlock, queryCanceled, serialization}
+
+// gone reports whether the database is: unlike Unavailable it knows that a statement of a user's, which waits for a lock or
+// takes long, says nothing about that.
+func gone(err error) bool { return Unavailable(err) && !hasCode(err, crowded...) }
 
 func hasCode(err error, codes ...string) bool {
 	var pg *pgconn.PgError
@@ -61,6 +70,12 @@ func hasCode(err error, codes ...string) bool {
 // Unavailable reports whether the database did not answer, or answered that it cannot work now: the statement's fate
 // is unknown, and the same statement may be sent again later.
 func Unavailable(err error) bool {
+	if errors.As(err, new(*StatementError)) {
+		return false // nor is anything to be found out about it
+	}
+	if errors.As(err, new(*unreached)) {
+		return true
+	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		switch pg.Code {
@@ -74,6 +89,20 @@ func Unavailable(err error) bool {
 		return false
 	}
 	return unanswered(err)
+}
+
+// unreached says that there was no connection to be had for queued statements, whatever the reason: it is no job's fault.
+type unreached struct{ err error }
+
+func (e *unreached) Error() string { return "connect for queued statements: " + e.err.Error() }
+
+func (e *unreached) Unwrap() error { return e.err }
+
+// Broke reports whether the database was there and broke off in the middle: that may be the fault of the very statement,
+// and comes again with it.
+func Broke(err error) bool {
+	return Unavailable(err) && !errors.As(err, new(*unreached)) &&
+		!errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // Locked reports whether a statement gave up waiting for a lock that a transaction keeps: the database is well, and the

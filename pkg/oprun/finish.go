@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -91,69 +90,35 @@ type Result struct {
 // ask Confirm before sending them again.
 func (l *Ledger) Finish(ctx context.Context, results []Result) (map[uuid.UUID]bool, error) {
 	done := make(map[uuid.UUID]bool, len(results))
-	for _, alike := range byStatement(results) {
-		err := apart(alike, func(part []Result, wait time.Duration) error {
-			sql, args, err := finishing(part)
-			if err != nil {
-				return err
-			}
-			return l.whole(ctx, wait, followed(part, Result.hold), sql, args, func(rows pgx.Rows) error {
-				ended, err := finished(rows, len(part))
-				maps.Copy(done, ended)
-				return err
-			})
-		}, func(r Result) { done[r.RunID] = false })
+	err := apart(results, func(part []Result, wait time.Duration) error {
+		args, err := finishArgs(part)
 		if err != nil {
-			return nil, fmt.Errorf("finish %d runs: %w", len(results), err)
+			return err
 		}
+		return l.whole(ctx, wait, followed(part, Result.hold), finishSQL, args, func(rows pgx.Rows) error {
+			ended, err := finished(rows, len(part))
+			maps.Copy(done, ended)
+			return err
+		})
+	}, func(r Result) { done[r.RunID] = false })
+	if err != nil {
+		return nil, fmt.Errorf("finish %d runs: %w", len(results), err)
 	}
 	return done, nil
-}
-
-// plain tells a first attempt that succeeded: there is nothing to record of it but the end of its run.
-func (r *Result) plain() bool {
-	return r.Attempt == 1 && r.Ended == AttemptSucceeded && len(r.Input) == 0
-}
-
-// byStatement parts results by the statement that ends their runs. Most batches are all plain. The parts are sent one
-// after the other, each as a transaction: one with both would not lock its rows in order.
-func byStatement(results []Result) (parts [][]Result) {
-	if !slices.ContainsFunc(results, func(r Result) bool { return !r.plain() }) {
-		return [][]Result{results}
-	}
-	var plain, others []Result
-	for _, r := range results {
-		if r.plain() {
-			plain = append(plain, r)
-		} else {
-			others = append(others, r)
-		}
-	}
-	return [][]Result{plain, others}
-}
-
-// finishing is the statement that ends the runs of these results, which are all plain or all not, and its parameters.
-func finishing(results []Result) (sql string, args []any, err error) {
-	if len(results) > 0 && results[0].plain() {
-		args, err = plainArgs(results)
-		return finishFirstSQL, args, err
-	}
-	args, err = finishArgs(results)
-	return finishSQL, args, err
 }
 
 // Finish ends the run of one attempt inside the caller's transaction, and must be its last statement: a row lock
 // held any longer would stall the heartbeat. The error is ErrFenced when the attempt no longer owns its run; then
 // roll back.
 func (t *Tx) Finish(ctx context.Context, result Result) error {
-	sql, args, err := finishing([]Result{result})
+	args, err := finishArgs([]Result{result})
 	if err != nil {
 		return err
 	}
 	var done map[uuid.UUID]bool
 	var batch pgx.Batch
 	batch.Queue(laneSettingsSQL)
-	batch.Queue(sql, args...).Query(func(rows pgx.Rows) error {
+	batch.Queue(finishSQL, args...).Query(func(rows pgx.Rows) error {
 		done, err = finished(rows, 1)
 		return err
 	})
@@ -208,52 +173,30 @@ func holdArgs(holds []Hold) (ids []rawID, attempts []int32, tokens []rawID) {
 	return ids, attempts, tokens
 }
 
-// plainArgs are the parameters of finish_first.sql.
-func plainArgs(results []Result) ([]any, error) {
-	n := len(results)
-	ids, tokens, outcomes, cooldowns := make([]rawID, n), make([]rawID, n), make([]string, n), make([]int64, n)
-	for i := range results {
-		r := &results[i]
-		ids[i], tokens[i], outcomes[i], cooldowns[i] = rawID(r.RunID), rawID(r.Token), string(r.Outcome), millis(r.Cooldown)
-	}
-	counts, failures, err := summaries(results)
-	return []any{
-		ids, tokens, sparse(outcomes, string(Succeeded)), sparse(counts, ""), sparse(failures, ""), sparse(cooldowns, 0),
-	}, err
-}
-
 // finishArgs are the parameters of finish.sql.
 func finishArgs(results []Result) ([]any, error) {
 	n := len(results)
 	ids, tokens := make([]rawID, n), make([]rawID, n)
 	outcomes, attempts, errors := make([]string, n), make([]string, n), make([]string, n)
-	inputs, causes, cooldowns := make([]string, n), make([]string, n), make([]int64, n)
+	counts, failures, inputs := make([]string, n), make([]string, n), make([]string, n)
+	causes, cooldowns := make([]string, n), make([]int64, n)
 	for i := range results {
 		r := &results[i]
 		ids[i], tokens[i] = rawID(r.RunID), rawID(r.Token)
 		outcomes[i], attempts[i], errors[i] = string(r.Outcome), string(r.Ended), errorText(r.Error)
 		inputs[i], causes[i], cooldowns[i] = string(r.Input), string(r.Cause), millis(r.Cooldown)
-	}
-	counts, failures, err := summaries(results)
-	return []any{
-		ids, tokens, outcomes, sparse(counts, ""), sparse(failures, ""), sparse(inputs, ""),
-		attempts, sparse(errors, ""), sparse(causes, ""), sparse(cooldowns, 0),
-	}, err
-}
-
-// summaries are what results say of their work, as parameters.
-func summaries(results []Result) (counts, failures []string, err error) {
-	counts, failures = make([]string, len(results)), make([]string, len(results))
-	for i := range results {
-		r := &results[i]
+		var err error
 		if counts[i], err = countsText(r.Counts); err != nil {
-			return nil, nil, fmt.Errorf("counts of run %s: %w", r.RunID, err)
+			return nil, fmt.Errorf("counts of run %s: %w", r.RunID, err)
 		}
 		if failures[i], err = failuresText(r.Failures); err != nil {
-			return nil, nil, fmt.Errorf("failures of run %s: %w", r.RunID, err)
+			return nil, fmt.Errorf("failures of run %s: %w", r.RunID, err)
 		}
 	}
-	return counts, failures, nil
+	return []any{
+		ids, tokens, sparse(outcomes, string(Succeeded)), sparse(counts, ""), sparse(failures, ""), sparse(inputs, ""),
+		sparse(attempts, string(AttemptSucceeded)), sparse(errors, ""), sparse(causes, ""), sparse(cooldowns, 0),
+	}, nil
 }
 
 // finished reads the ids that a statement answered with.

@@ -45,7 +45,6 @@ var hot = map[string][]string{
 	"forgotten":        nil,
 	"extend":           {"operation_runs_pkey"},
 	"finish":           {"operation_runs_pkey"},
-	"finish_first":     {"operation_runs_pkey"},
 	"confirm":          {"operation_run_attempts_pkey", "operation_runs_pkey"},
 	"confirm_wait":     {"operation_runs_pkey"},
 	"requeue":          {"operation_run_attempts_pkey", "operation_runs_pkey"},
@@ -126,7 +125,7 @@ func (s *scene) checkPlans() {
 	for _, name := range callers {
 		s.checkPlan(name, s.pool, "set local plan_cache_mode = 'force_generic_plan'")
 	}
-	for _, name := range []string{"finish", "finish_first", "promote"} {
+	for _, name := range []string{"finish", "promote"} {
 		s.checkPlan(name, s.pool, laneSettingsSQL)
 	}
 }
@@ -154,37 +153,33 @@ func (s *scene) checkPlan(name string, pool *pgxpool.Pool, settings string) {
 // plan is what a plan reads: whole tables or indexes, and parts of indexes.
 type plan struct{ scanned, indexes []string }
 
-// explain returns what the plan of a statement reads.
+// explain returns the plan of a statement. Its parameters are all null, which a generic plan does not know.
 func explain(s *scene, tx pgx.Tx, name string) (p plan, err error) {
-	root, err := explained(s, tx, name)
-	root.walk(&p)
-	return p, err
-}
-
-// explained returns the plan of a statement. Its parameters are all null, which a generic plan does not know.
-func explained(s *scene, tx pgx.Tx, name string) (root node, err error) {
 	text := claimTolerantSQL
 	if file, tolerant := strings.CutSuffix(name, " tolerant"); !tolerant {
 		text = statement(file)
 	}
 	prepared, err := tx.Conn().Prepare(s.t.Context(), "plan of "+name, text)
 	if err != nil {
-		return root, err
+		return p, err
 	}
 	var nulls string
 	if n := len(prepared.ParamOIDs); n > 0 {
 		nulls = "(null" + strings.Repeat(", null", n-1) + ")"
 	}
-	var answer string
-	err = tx.QueryRow(s.t.Context(), fmt.Sprintf(`explain (format json) execute "plan of %s"%s`, name, nulls)).Scan(&answer)
+	var explained string
+	err = tx.QueryRow(s.t.Context(), fmt.Sprintf(`explain (format json) execute "plan of %s"%s`, name, nulls)).Scan(&explained)
 	if err != nil {
-		return root, fmt.Errorf("explain %s: %w", name, err)
+		return p, fmt.Errorf("explain %s: %w", name, err)
 	}
 	var roots []struct{ Plan node }
-	if err := json.Unmarshal([]byte(answer), &roots); err != nil {
-		return root, err
+	if err := json.Unmarshal([]byte(explained), &roots); err != nil {
+		return p, err
 	}
-	return roots[0].Plan, nil
+	for _, root := range roots {
+		root.Plan.walk(&p)
+	}
+	return p, nil
 }
 
 // node is one step of a plan.

@@ -2,11 +2,11 @@
 -- Index: the primary key. An attempt whose run is not returned was fenced: roll everything back.
 -- $1 run ids, $2 claim tokens, $3 outcomes, $4 summary counts, $5 failure summaries, $6 inputs to keep,
 -- $7 results of the attempts, $8 error texts and $9 causes of the attempts, $10 cooldowns after a success, in ms; an empty
--- text is none, and so is null, and a list that is missing
+-- text is none, and so is null; without an outcome or a result, and without such a list, it is a success
 with held as materialized (
-  select r.id, r.attempt, r.claim_token, r.claimed_by, f.outcome, nullif(f.counts, '')::jsonb as counts,
+  select r.id, r.attempt, r.claim_token, r.claimed_by, coalesce(f.outcome, 'succeeded') as outcome, nullif(f.counts, '')::jsonb as counts,
     nullif(f.failures, '')::jsonb as failures, nullif(f.input, '')::json as input,
-    f.result, nullif(f.error, '') as error,
+    coalesce(f.result, 'succeeded') as result, nullif(f.error, '') as error,
     nullif(f.cause, '') as cause, f.cooldown_ms
   from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
       $9::text[], $10::bigint[])
