@@ -23,7 +23,7 @@ func example(rounds int) results {
 		for _, s := range r.scenarios {
 			for j, c := range s.contestants {
 				x := float64(j+1) + float64(i)/10
-				measured[s.name+"/"+c.name] = measurement{Rate: 1000 * x, Own: x, Postgres: x, NATS: x, WAL: 100 * x, Peak: 10 * x, Figures: map[string]float64{}}
+				measured[s.name+"/"+c.name] = measurement{Rate: 1000 * x, Own: x, Postgres: x, NATS: x, WAL: 100 * x, Peak: 10 * x, Figures: map[string]float64{half: x, almostAll: x, published: x}}
 			}
 		}
 		r.rounds = append(r.rounds, measured)

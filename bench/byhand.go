@@ -18,11 +18,16 @@ const byHandConns = 32
 // byHandWork is what one writes by hand, with the same promise: for each message an INSERT that claims, an UPDATE that
 // finishes, and an acknowledgement. The table is the ledger's.
 func byHandWork(ctx context.Context, s *stage) (func() error, error) {
+	return byHandHandle(ctx, s, func([]byte) error { return nil })
+}
+
+// byHandHandle also runs a handler between the two.
+func byHandHandle(ctx context.Context, s *stage, handler func(input []byte) error) (func() error, error) {
 	pool, err := s.pool(ctx, byHandConns)
 	if err != nil {
 		return nil, err
 	}
-	l := loop{pool: pool}
+	l := loop{pool: pool, handler: handler}
 	if err := pool.QueryRow(ctx, "select workspace_id, id from oprun.tenants").Scan(&l.workspace, &l.tenant); err != nil {
 		return nil, err
 	}
@@ -64,6 +69,7 @@ func byHandWork(ctx context.Context, s *stage) (func() error, error) {
 type loop struct {
 	pool              *pgxpool.Pool
 	workspace, tenant uuid.UUID
+	handler           func(input []byte) error
 }
 
 func (l loop) handle(ctx context.Context, msg jetstream.Msg) error {
@@ -90,6 +96,9 @@ values ($1, $2, $3, $4, $5, 'running', 1, 5, $6, now() + interval '30 s', now() 
 		id, l.workspace, l.tenant, job.Type, identity.Hash[:], token, int64(meta.Sequence.Stream))
 	if err != nil {
 		return fmt.Errorf("claim: %w", err)
+	}
+	if err := l.handler(job.Input); err != nil {
+		return err
 	}
 	_, err = l.pool.Exec(ctx, `update oprun.operation_runs set status = 'completed', outcome = 'succeeded', completed_at = now(),
   claim_token = null, lease_expires_at = null, due_at = null where id = $1 and claim_token = $2`, id, token)

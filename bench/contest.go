@@ -30,17 +30,26 @@ func (s *servers) turn(ctx context.Context, scenario string, c contestant) (m me
 	if err != nil {
 		return m, err
 	}
-	st := stage{Scenario: scenario, Contestant: c.name, Jobs: c.jobs, Database: s.postgres.URL(database), NATS: s.natsURL}
+	if m, err = s.turnOn(ctx, database, scenario, c); err != nil {
+		return m, err
+	}
+	return m, s.drop(ctx, database)
+}
+
+// turnOn has one contestant do its jobs on this database, with whatever is in it.
+func (s *servers) turnOn(ctx context.Context, database, scenario string, c contestant) (m measurement, err error) {
+	st := stage{Scenario: scenario, Contestant: c.name, Jobs: c.jobs, Rate: c.rate, Database: s.postgres.URL(database), NATS: s.natsURL}
 	if err := c.prepare(ctx, &st); err != nil {
 		return m, fmt.Errorf("prepare: %w", err)
 	}
 	if m, err = s.measure(ctx, st, len(c.parts)); err != nil {
 		return m, err
 	}
-	if err := check(ctx, st, c.done); err != nil {
+	if err := check(ctx, st, c.done); err != nil || c.after == nil {
 		return m, err
 	}
-	return m, s.drop(ctx, database)
+	err = c.after(ctx, st, &m)
+	return m, err
 }
 
 // measure starts the contestant's processes, lets them go at the same time, and waits until all are done.

@@ -14,6 +14,8 @@ import (
 // cli is the command line.
 type cli struct {
 	Run  runCommand  `cmd:"" default:"withargs" help:"Measure, and print what came out as Markdown."`
+	Grow growCommand `cmd:"" help:"Measure with many finished runs in the ledger, and while they are deleted."`
+	Soak soakCommand `cmd:"" help:"Measure for a long time at half of the maximum: does anything grow?"`
 	Play playCommand `cmd:"" hidden:"" help:"A process of a contestant. It talks to its parent in JSON, over its input and output."`
 	NATS natsCommand `cmd:"" hidden:"" name:"nats" help:"The nats-server of the contestants, until its input ends."`
 }

@@ -20,6 +20,7 @@ type stage struct {
 	Scenario, Contestant string
 	Part                 int // which of its processes
 	Jobs                 int
+	Rate                 int    // jobs/s to be asked for; 0: as fast as they go
 	Database, NATS       string // addresses
 	Tenant               string // whose jobs they are, for oprun
 
@@ -181,7 +182,7 @@ func (s *stage) explain(err error) error {
 
 // part finds what this process is to do.
 func (s *stage) part() part {
-	for _, scenario := range scenarios() {
+	for _, scenario := range append(scenarios(), load()) {
 		for _, c := range scenario.contestants {
 			if scenario.name == s.Scenario && c.name == s.Contestant {
 				return c.parts[s.Part]

@@ -60,7 +60,7 @@ func (r runner) round(ctx context.Context, s *servers, chosen []scenario, i int)
 				return nil, fmt.Errorf("%s: %w", key, err)
 			}
 			measured[key] = m
-			fmt.Fprintf(r.log, "round %d of %d  %-46s %8.0f jobs/s  (%.1fs)\n", i+1, r.rounds, key, m.Rate, time.Since(start).Seconds())
+			fmt.Fprintf(r.log, "round %d of %d  %-46s %8.0f jobs/s%s  (%.1fs)\n", i+1, r.rounds, key, m.Rate, m.waits(), time.Since(start).Seconds())
 		}
 	}
 	return measured, nil

@@ -23,11 +23,14 @@ type contestant struct {
 	name     string
 	settings string // what a reader must know to judge its figure
 	jobs     int    // in a round: about three seconds' worth
+	rate     int    // jobs/s that are asked for; 0: as fast as they go
 	// prepare makes its schema and streams, and whatever is there before the clock runs.
 	prepare func(context.Context, *stage) error
 	parts   []part
 	// done are queries for how many jobs it did; each must say: all.
 	done []string
+	// after corrects its measurement by what it left behind; nil: there is nothing to correct.
+	after func(context.Context, stage, *measurement) error
 }
 
 // part is one process of a contestant. It connects, and returns what the clock runs for, which returns when all jobs are
@@ -36,7 +39,7 @@ type part func(context.Context, *stage) (timed func() error, err error)
 
 // scenarios are all there is to run, in this order.
 func scenarios() []scenario {
-	return []scenario{drain(), continuous(), effects(), ledgerFirst()}
+	return []scenario{drain(), continuous(), effects(), ledgerFirst(), latency(), processes()}
 }
 
 // choose returns the scenarios of these names; none: all.

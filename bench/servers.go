@@ -128,25 +128,29 @@ func (s *servers) close() error {
 	return errors.Join(errs...)
 }
 
-// fresh makes a database without a schema, and leaves no stream. What the last contestant wrote is on disk first, so
-// that the next one does not pay for it.
+// fresh makes a database without a schema, and leaves no stream.
 func (s *servers) fresh(ctx context.Context) (database string, err error) {
 	s.databases++
 	database = "turn" + strconv.Itoa(s.databases)
 	if err := s.postgres.CreateDatabase(ctx, database); err != nil {
 		return "", err
 	}
+	return database, s.clear(ctx)
+}
+
+// clear leaves no stream. What the last contestant wrote is on disk then, so that the next one does not pay for it.
+func (s *servers) clear(ctx context.Context) error {
 	streams := s.js.StreamNames(ctx)
 	for name := range streams.Name() {
 		if err := s.js.DeleteStream(ctx, name); err != nil {
-			return "", fmt.Errorf("delete stream %s: %w", name, err)
+			return fmt.Errorf("delete stream %s: %w", name, err)
 		}
 	}
 	if err := streams.Err(); err != nil {
-		return "", fmt.Errorf("list the streams: %w", err)
+		return fmt.Errorf("list the streams: %w", err)
 	}
-	_, err = s.admin.Exec(ctx, "checkpoint")
-	return database, err
+	_, err := s.admin.Exec(ctx, "checkpoint")
+	return err
 }
 
 func (s *servers) drop(ctx context.Context, database string) error {

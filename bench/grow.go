@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"oprun.example/internal/proc"
+)
+
+// growCommand measures with a table that has grown.
+type growCommand struct {
+	Rows   int  `help:"Finished runs to begin with (10 million)." default:"10000000"`
+	Rounds int  `help:"Rounds of all contestants (5)." default:"5"`
+	Write  bool `help:"Rewrite the figures in the documentation instead of printing them."`
+}
+
+func (c *growCommand) Run(ctx context.Context, to streams) (err error) {
+	if c.Rounds < 1 || c.Rows < keptDays {
+		return &proc.Error{Code: proc.Usage, Err: fmt.Errorf("--rounds is at least 1, and --rows at least %d, one a day", keptDays)}
+	}
+	s, err := startServers(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	machine, err := s.machine(ctx)
+	if err != nil {
+		return err
+	}
+	g := growth{servers: s, rows: c.Rows, rounds: c.Rounds, log: to.err}
+	text, err := g.measureAll(ctx, machine)
+	if err != nil {
+		return err
+	}
+	sections := []section{{"growth", text}}
+	if !c.Write {
+		return printSections(to.out, sections)
+	}
+	return writeSections("..", sections)
+}
+
+// growth plays the same contestants on databases that have grown, and on one that has not.
+type growth struct {
+	servers      *servers
+	rows, rounds int
+	log          io.Writer
+}
+
+// grown are the databases, besides a new one in each turn.
+var grown = []struct {
+	database, title string
+	undated         bool
+}{
+	{"dated", "ids in the order of time", false},
+	{"undated", "undated ids, hashed from foreign request ids", true},
+}
+
+const withoutRows = "none"
+
+func (g growth) measureAll(ctx context.Context, machine machine) (string, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s finished runs of the last %d days, one in %d of them failed. %s", thousands(int64(g.rows)), keptDays, fillEvery, machine.String())
+	b.WriteString("\n| the database | table MB | its primary key, MB | rows/s while filling |\n|---|---|---|---|\n")
+	for _, d := range grown {
+		row, err := g.fill(ctx, d.database, d.title, d.undated)
+		if err != nil {
+			return "", fmt.Errorf("fill %s: %w", d.database, err)
+		}
+		b.WriteString(row)
+	}
+	r := results{machine: machine, scenarios: []scenario{g.scenario()}}
+	for i := range g.rounds {
+		measured, err := g.round(ctx, i)
+		if err != nil {
+			return "", err
+		}
+		r.rounds = append(r.rounds, measured)
+	}
+	b.WriteString("\n" + r.table(r.scenarios[0]) + r.goals(r.scenarios[0]))
+	deleted, err := g.retention(ctx, r)
+	return b.String() + deleted, err
+}
+
+// scenario is what the report needs of the contestants; round plays them.
+func (g growth) scenario() scenario {
+	s := scenario{name: "growth", columns: throughput}
+	for _, c := range g.players() {
+		for _, where := range g.places() {
+			s.contestants = append(s.contestants, contestant{name: c.name + ", " + where, settings: c.settings})
+		}
+	}
+	for _, d := range grown {
+		for _, c := range g.players() {
+			s.goals = append(s.goals, goal{
+				figure: c.name + ", " + d.title + " / no rows", must: 0.92, aim: 0.97,
+				of: ratio(rate, "growth/"+c.name+", "+d.title, "growth/"+c.name+", "+withoutRows),
+			})
+		}
+	}
+	return s
+}
+
+func (g growth) places() []string {
+	places := []string{withoutRows}
+	for _, d := range grown {
+		places = append(places, d.title)
+	}
+	return places
+}
+
+// players are the drain's own contestants.
+func (g growth) players() []contestant {
+	return slices.DeleteFunc(drain().contestants, func(c contestant) bool { return c.name != "oprun" && c.name != "ledger alone" })
+}
+
+func (g growth) round(ctx context.Context, i int) (round, error) {
+	measured := round{}
+	for _, c := range g.players() {
+		m, err := g.servers.turn(ctx, "drain", c)
+		if err != nil {
+			return nil, err
+		}
+		measured["growth/"+c.name+", "+withoutRows] = m
+		for _, d := range grown {
+			if m, err = g.turn(ctx, d.database, "drain", c); err != nil {
+				return nil, fmt.Errorf("%s on %s: %w", c.name, d.database, err)
+			}
+			measured["growth/"+c.name+", "+d.title] = m
+		}
+		fmt.Fprintf(g.log, "round %d of %d  %s\n", i+1, g.rounds, c.name)
+	}
+	return measured, nil
+}
+
+// turn is one on a database that stays. What it is asked for afterwards is about the runs of this turn alone.
+func (g growth) turn(ctx context.Context, database, scenario string, c contestant) (measurement, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := g.servers.clear(ctx); err != nil {
+		return measurement{}, err
+	}
+	c.done = []string{fmt.Sprintf("%s and id >= '%s'", countRuns, firstIDOf(time.Now()))}
+	return g.servers.turnOn(ctx, database, scenario, c)
+}
+
+// firstIDOf is the least id of a run of this time.
+func firstIDOf(t time.Time) string {
+	digits := fmt.Sprintf("%012x", t.UnixMilli())
+	return digits[:8] + "-" + digits[8:] + "-0000-0000-000000000000"
+}
