@@ -75,6 +75,17 @@ func eachRuleDropped() []dropped {
 		{off(HorizonRefuses), Config{Requests: messageFirst, Retention: true, Faults: Faults(Replayed)}, I5, false},
 		{off(HorizonFirst), Config{Requests: messageFirst, Retention: true, Statements: true, Faults: Faults(Replayed)}, I5, false},
 		{off(UndatedKept), Config{Requests: messageFirst, Retention: true, Undated: true, Faults: Faults(Replayed)}, I5, false},
+		{off(FencedUndoesGroup), grouped(messageFirst, Faults(Pause)), I2, false},
+		{off(FencedTakesNobody), grouped(messageFirst, Faults(Pause)), OwnFault, false},
+		{off(BadTakesNobody), grouped(messageFirst, Faults(StatementFails)), OwnFault, false},
+		{off(EndedByCommit), grouped(messageFirst, Faults(StatementFails)), I12, false},
+		{off(BadIsNotEnded), grouped(messageFirst, Faults(StatementFails)), I2, false},
+		{off(SavepointIsTheJobs), grouped(messageFirst, Faults(StatementFails)), I2, false},
+		{off(GroupAsks), grouped(messageFirst, Faults(CommitUnknown)), I12, false},
+		{off(GroupAsks, Fenced), ignoring(grouped(messageFirst, Faults(CommitUnknown)), I8, I9), I2, false},
+		{off(GroupSentAgain), grouped(messageFirst, Faults(CommitUnknown)), OwnFault, false},
+		{off(GatheredBeats), grouped(messageFirst, Budget{}), OwnFault, false},
+		{off(Fenced), grouped(messageFirst, Faults(Pause)), I9, false},
 		{off(UndatedNotJudged), Config{Requests: messageFirst, Retention: true, Undated: true}, I4, false},
 	}
 }

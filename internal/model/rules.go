@@ -50,6 +50,15 @@ const (
 	HorizonFirst                         // retention deletes, then publishes the floor
 	UndatedKept                          // retention deletes runs whose ids carry no time
 	UndatedNotJudged                     // an id without a time is below every floor
+	FencedUndoesGroup                    // a group commits although one of its members was fenced, whose effects stay
+	FencedTakesNobody                    // who was in a group with a fenced one is let go with it
+	BadTakesNobody                       // who was in a group with a bad statement is let go when it fails
+	EndedByCommit                        // who was in a group with a bad statement is taken for ended, and it was rolled back
+	BadIsNotEnded                        // a job whose statement has failed is ended with the others
+	SavepointIsTheJobs                   // a statement that fails is undone, and what its job did before it stays
+	GroupAsks                            // a group whose commit had no answer is sent again at once
+	GroupSentAgain                       // a group whose commit had no answer, and did not happen, is let go
+	GatheredBeats                        // nobody beats for a job that waits for its group
 	numRules
 )
 
@@ -88,5 +97,8 @@ var ruleNames = [numRules]string{
 	LimitsRetention: "LimitsRetention", CancelKeepsOwner: "CancelKeepsOwner", AbandonedRecorded: "AbandonedRecorded",
 	ParkLocksTenant: "ParkLocksTenant", ResumeIsOneTransaction: "ResumeIsOneTransaction", ParkedIsNotTaken: "ParkedIsNotTaken",
 	HorizonRefuses: "HorizonRefuses", HorizonFirst: "HorizonFirst", UndatedKept: "UndatedKept",
-	UndatedNotJudged: "UndatedNotJudged",
+	UndatedNotJudged:  "UndatedNotJudged",
+	FencedUndoesGroup: "FencedUndoesGroup", FencedTakesNobody: "FencedTakesNobody", BadTakesNobody: "BadTakesNobody",
+	EndedByCommit: "EndedByCommit", BadIsNotEnded: "BadIsNotEnded", SavepointIsTheJobs: "SavepointIsTheJobs",
+	GroupAsks: "GroupAsks", GroupSentAgain: "GroupSentAgain", GatheredBeats: "GatheredBeats",
 }

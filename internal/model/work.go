@@ -26,8 +26,18 @@ func (c *Config) workSteps(b *branches, k int) {
 	default:
 		c.claimSteps(b, k)
 	}
+	c.die(b, k)
+}
+
+// die is kill -9, which takes all slots of a process where one transaction is for all of them.
+func (c *Config) die(b *branches, k int) {
 	n := *b.from
-	n.workers[k] = worker{}
+	for other := range n.workers {
+		if other == k || c.Queue {
+			n.hurt(c, &n.workers[other])
+			n.workers[other] = worker{}
+		}
+	}
 	b.fault(Crash, &n, "worker: DIES, having %s: %s", b.from.workers[k].subject(), b.from.workers[k].fate())
 }
 
@@ -46,7 +56,11 @@ func (c *Config) execute(b *branches, k int) {
 		b.step(&n, "worker: the handler of %s commits its effects by itself", runNote(w.run), blank)
 		return
 	}
-	c.finish(b, k)
+	if c.Queue {
+		c.gather(b, k)
+	} else {
+		c.finish(b, k)
+	}
 	if r := b.from.run(w.run); w.holds(r) && r.cancel { // the heartbeat has told it
 		n := *b.from
 		c.end(&n, w.run, cancelled)
@@ -56,6 +70,7 @@ func (c *Config) execute(b *branches, k int) {
 	}
 	n := *b.from
 	n.workers[k].stage = failing
+	n.hurt(c, w)
 	b.fault(HandlerFails, &n, "worker: the handler of %s fails", runNote(w.run), blank)
 }
 
@@ -130,6 +145,7 @@ func (c *Config) giveBack(b *branches, k int) {
 			r.input = own
 		}
 	}
+	c.forfeit(&n, r)
 	w.stage = acking
 	b.step(&n, "worker: requeue of %s", runNote(w.run), blank)
 }
@@ -165,8 +181,15 @@ func (c *Config) confirm(b *branches, k int) {
 		b.step(&n, "worker: confirms that it ended %s", runNote(w.run), blank)
 		return
 	}
-	w.stage = failing
-	b.step(&n, "worker: learns that its end of %s did not commit", runNote(w.run), blank)
+	switch {
+	case !c.Queue:
+		w.stage = failing
+	case c.Rules.Has(GroupSentAgain):
+		w.stage = gathered
+	default:
+		n.letGo(1 << k)
+	}
+	b.step(&n, "worker: learns that its end of %s did not commit", runNote(b.from.workers[k].run), blank)
 }
 
 func (c *Config) acknowledge(b *branches, k int) {
