@@ -183,7 +183,7 @@ func (c *Config) claimOwn(s *state, w *worker, ref uint8) {
 func (c *Config) takeable(s *state, w *worker, ref uint8) bool {
 	r := s.run(ref)
 	free := r.status == queued || r.lease == ended || r.status == running && !c.Rules.Has(LeaseChecked)
-	locked := c.Rules.Has(JoinLocks) && s.locked(ref)
+	locked := s.locked(ref) && (c.Rules.Has(JoinLocks) || r.landing)
 	waits := r.followUp && c.Rules.Has(FollowUpWaits)
 	parked := r.due == never && c.Rules.Has(ParkedIsNotTaken)
 	return r.active() && free && !waits && !parked && !locked && r.due != backoff && w.active && c.hasBody(w, r)

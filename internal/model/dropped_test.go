@@ -75,6 +75,8 @@ func eachRuleDropped() []dropped {
 		{off(HorizonRefuses), Config{Requests: messageFirst, Retention: true, Faults: Faults(Replayed)}, I5, false},
 		{off(HorizonFirst), Config{Requests: messageFirst, Retention: true, Statements: true, Faults: Faults(Replayed)}, I5, false},
 		{off(UndatedKept), Config{Requests: messageFirst, Retention: true, Undated: true, Faults: Faults(Replayed)}, I5, false},
+		{off(ConfirmWaits), Config{Requests: ledgerFirst, Faults: Faults(CommitUnknown)}, I12, false},
+		{off(ConfirmWaits), grouped(messageFirst, Faults(CommitUnknown)), I12, false},
 		{off(FencedUndoesGroup), grouped(messageFirst, Faults(Pause)), I2, false},
 		{off(FencedTakesNobody), grouped(messageFirst, Faults(Pause)), OwnFault, false},
 		{off(BadTakesNobody), grouped(messageFirst, Faults(StatementFails)), OwnFault, false},

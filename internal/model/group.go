@@ -13,7 +13,7 @@ func (g group) has(k int) bool { return g&(1<<k) != 0 }
 func (c *Config) groupSteps(b *branches) {
 	var waiting group
 	for k := range b.from.workers {
-		if b.from.workers[k].stage == gathered {
+		if w := &b.from.workers[k]; w.stage == gathered && !b.from.run(w.run).landing { // else finish.sql waits
 			waiting |= 1 << k
 		}
 	}
@@ -98,7 +98,14 @@ func (c *Config) land(b *branches, n *state, m members) {
 	c.unanswered(&done, m.good)
 	b.fault(CommitUnknown, &done, "group of %s: effects, finish, COMMIT: done, and the REPLY IS LOST", all, blank)
 	c.unanswered(&lost, m.good)
+	underWay := lost
 	b.fault(CommitUnknown, &lost, "group of %s: effects, finish, COMMIT: rolled back, and the REPLY IS LOST", all, blank)
+	for k := range underWay.workers {
+		if m.good.has(k) {
+			underWay.run(underWay.workers[k].run).landing = true
+		}
+	}
+	b.fault(CommitUnknown, &underWay, "group of %s: effects, finish, COMMIT: under way, and the CONNECTION IS LOST", all, blank)
 }
 
 // commitMembers has everything committed that the transaction holds.

@@ -50,6 +50,7 @@ const (
 	HorizonFirst                         // retention deletes, then publishes the floor
 	UndatedKept                          // retention deletes runs whose ids carry no time
 	UndatedNotJudged                     // an id without a time is below every floor
+	ConfirmWaits                         // whether a commit happened is asked while it is under way, and not waited for
 	FencedUndoesGroup                    // a group commits although one of its members was fenced, whose effects stay
 	FencedTakesNobody                    // who was in a group with a fenced one is let go with it
 	BadTakesNobody                       // who was in a group with a bad statement is let go when it fails
@@ -97,8 +98,8 @@ var ruleNames = [numRules]string{
 	LimitsRetention: "LimitsRetention", CancelKeepsOwner: "CancelKeepsOwner", AbandonedRecorded: "AbandonedRecorded",
 	ParkLocksTenant: "ParkLocksTenant", ResumeIsOneTransaction: "ResumeIsOneTransaction", ParkedIsNotTaken: "ParkedIsNotTaken",
 	HorizonRefuses: "HorizonRefuses", HorizonFirst: "HorizonFirst", UndatedKept: "UndatedKept",
-	UndatedNotJudged:  "UndatedNotJudged",
-	FencedUndoesGroup: "FencedUndoesGroup", FencedTakesNobody: "FencedTakesNobody", BadTakesNobody: "BadTakesNobody",
+	UndatedNotJudged: "UndatedNotJudged",
+	ConfirmWaits:     "ConfirmWaits", FencedUndoesGroup: "FencedUndoesGroup", FencedTakesNobody: "FencedTakesNobody", BadTakesNobody: "BadTakesNobody",
 	EndedByCommit: "EndedByCommit", BadIsNotEnded: "BadIsNotEnded", SavepointIsTheJobs: "SavepointIsTheJobs",
 	GroupAsks: "GroupAsks", GroupSentAgain: "GroupSentAgain", GatheredBeats: "GatheredBeats",
 }

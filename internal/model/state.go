@@ -67,6 +67,7 @@ type run struct {
 	counted  uint8 // how often its end was counted
 	lost     bool  // it ended as run.message_lost
 	spare    bool  // a caller who joined it left its input
+	landing  bool  // a COMMIT is at it whose connection is lost: locked, and nobody knows
 	hurt     bool  // something has gone wrong with its attempt (where handlers queue their effects)
 }
 
@@ -206,8 +207,11 @@ func (s *state) blame(i Invariant) {
 	}
 }
 
-// locked reports whether a caller's open transaction has a run FOR SHARE.
+// locked reports whether a caller's open transaction has a run FOR SHARE, or a commit is at it.
 func (l *ledger) locked(ref uint8) bool {
+	if l.runs[ref-1].landing {
+		return true
+	}
 	for _, q := range l.requests {
 		if q.locks && q.run == ref {
 			return true

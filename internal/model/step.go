@@ -25,6 +25,7 @@ func (c *Config) steps(from *state, list []branch) []branch {
 		c.workSteps(b, k)
 	}
 	c.groupSteps(b)
+	c.landSteps(b)
 	c.timeSteps(b)
 	c.tenantSteps(b)
 	c.retentionSteps(b)

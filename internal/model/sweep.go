@@ -10,7 +10,7 @@ func (c *Config) sweepSteps(b *branches) {
 		case !c.Rules.Has(SweeperRuns):
 		case !c.Rules.Has(SweepRechecks):
 			c.carelessSweep(b, ref)
-		case r.status == running && r.lease == ended && r.due != never:
+		case r.status == running && r.lease == ended && r.due != never && !r.landing:
 			c.sweep(b, ref)
 		}
 		if r.status == queued && r.followUp && !r.hidden && c.Rules.Has(OrphansPromoted) {

@@ -109,6 +109,9 @@ func (c *Config) finish(b *branches, k int) {
 	lost = *b.from
 	lost.workers[k].stage = asking
 	b.fault(CommitUnknown, &lost, "worker: finish of %s, COMMIT: rolled back, and the REPLY IS LOST", runNote(w.run), blank)
+	lost = *b.from
+	lost.workers[k].stage, lost.run(w.run).landing = asking, true
+	b.fault(CommitUnknown, &lost, "worker: finish of %s, COMMIT: under way, and the CONNECTION IS LOST", runNote(w.run), blank)
 }
 
 func (c *Config) commit(s *state, w *worker) {
@@ -166,11 +169,15 @@ func (s *state) dropped(b *branches, k int) {
 }
 
 // confirm asks, after an unknown commit, whether this attempt ended its run: it did when the run has ended at its
-// attempt, and nobody is on record as having taken it away.
+// attempt, and nobody is on record as having taken it away. It waits for a commit that is still at the run
+// (confirm_wait.sql).
 func (c *Config) confirm(b *branches, k int) {
 	n := *b.from
 	w := &n.workers[k]
 	r := n.run(w.run)
+	if r.landing && c.Rules.Has(ConfirmWaits) {
+		return
+	}
 	ours := r.terminal() && r.attempt == w.attempt && !w.taken
 	if !c.Rules.Has(AbandonedRecorded) {
 		ours = r.terminal()
@@ -190,6 +197,25 @@ func (c *Config) confirm(b *branches, k int) {
 		n.letGo(1 << k)
 	}
 	b.step(&n, "worker: learns that its end of %s did not commit", runNote(b.from.workers[k].run), blank)
+}
+
+// landSteps are the end of a commit that nobody waits for any more: of all that its transaction holds, or of nothing.
+func (c *Config) landSteps(b *branches) {
+	done, undone := *b.from, *b.from
+	var runs group
+	for i := range b.from.runs {
+		if ref := uint8(i + 1); b.from.run(ref).landing {
+			runs |= 1 << ref
+			done.run(ref).landing, undone.run(ref).landing = false, false
+			done.run(ref).effects++
+			c.end(&done, ref, succeeded)
+		}
+	}
+	if runs == 0 {
+		return
+	}
+	b.step(&done, "ledger: the commit of %s lands", word{runsWord, uint8(runs)}, blank)
+	b.step(&undone, "ledger: the commit of %s is rolled back", word{runsWord, uint8(runs)}, blank)
 }
 
 func (c *Config) acknowledge(b *branches, k int) {
