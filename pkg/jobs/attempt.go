@@ -73,13 +73,13 @@ func (w *Worker) start(d *delivery, answer oprun.Answer, sent time.Time) {
 	a.work = &Work{
 		RunID: answer.RunID, Type: d.job.Type, Scope: d.job.Scope, Attempt: answer.Attempt, MaxAttempts: answer.MaxAttempts,
 		Initiator: d.job.Initiator, Input: input, TraceParent: d.job.TraceParent, TraceState: d.job.TraceState,
-		ledger: w.ledger, attempt: a,
+		ledger: w.ledger, attempt: a, log: w.log,
 	}
 	a.leaseEnds.Store(int64(sent.Add(d.ask.Lease).Sub(w.epoch)))
 	w.hands.claimed(a)
 	w.running.Go(func() {
 		defer func() { // deferred for handlers that end their goroutine
-			w.done <- a
+			w.over(a)
 			w.slots.give(1)
 		}()
 		w.run(a)
@@ -139,7 +139,8 @@ func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n\n%s", e.va
 // errGoexit stands for the error of a handler that ended its goroutine (runtime.Goexit, as a test's FailNow does).
 var errGoexit error = &panicError{value: "the handler ended its goroutine"}
 
-// call turns a panic into an error. A commit that failed is one too, even if the handler makes nothing of it.
+// call turns a panic into an error. A commit that failed is one too, even if the handler makes nothing of it, and a
+// statement that cannot be queued.
 func call(ctx context.Context, h *handler, work *Work) (err error) {
 	defer func() {
 		if value := recover(); value != nil {

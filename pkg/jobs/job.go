@@ -33,6 +33,7 @@ type Work struct {
 
 	ledger  *oprun.Ledger
 	attempt *attempt
+	log     *slog.Logger
 
 	mu        sync.Mutex
 	counts    map[string]int64
@@ -40,6 +41,11 @@ type Work struct {
 	committed oprun.Outcome // how Commit ended the run; empty before
 	failed    error         // of the last Commit that did not end the run
 	dropped   int           // counts that the last result left out
+
+	queued   []oprun.Statement
+	misused  error // of the first that cannot be queued
+	sealed   bool  // no more are taken: Commit is ending the run, or has, or the handler has returned
+	returned bool  // the handler has
 }
 
 // Count adds n to a summary count of the run. Only the counts of the attempt that ends the run are kept: the
@@ -80,7 +86,7 @@ func (w *Work) Commit(ctx context.Context, fn func(tx pgx.Tx) error) error {
 		w.mu.Unlock()
 		return ErrCommitted
 	}
-	counts, failures := maps.Clone(w.counts), slices.Clone(w.failures)
+	counts, failures, queued := maps.Clone(w.counts), slices.Clone(w.failures), len(w.queued)
 	w.mu.Unlock()
 
 	outcome, err := w.commit(ctx, fn)
@@ -88,20 +94,32 @@ func (w *Work) Commit(ctx context.Context, fn func(tx pgx.Tx) error) error {
 	defer w.mu.Unlock()
 	if err != nil {
 		w.counts, w.failures, w.failed = counts, failures, err
+		w.queued, w.sealed = w.queued[:queued], w.returned
 		return err
 	}
 	w.committed = outcome
 	return nil
 }
 
-// uncommitted returns the error of a Commit that no later one made good.
+// land notes that the run has ended, with the queued statements.
+func (w *Work) land(outcome oprun.Outcome) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.committed = outcome
+}
+
+// uncommitted returns the error of a Commit that no later one made good, or of a Queue.
 func (w *Work) uncommitted() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.failed == nil || w.committed != "" {
+	switch {
+	case w.committed != "":
 		return nil
+	case w.failed != nil:
+		return fmt.Errorf("the effects were not committed: %w", w.failed)
+	default:
+		return w.misused
 	}
-	return fmt.Errorf("the effects were not committed: %w", w.failed)
 }
 
 func (w *Work) commit(ctx context.Context, fn func(tx pgx.Tx) error) (oprun.Outcome, error) {
@@ -111,7 +129,7 @@ func (w *Work) commit(ctx context.Context, fn func(tx pgx.Tx) error) (oprun.Outc
 	}
 	// Rolled back also when the context is gone, or the connection would be lost to the pool.
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	if err := fn(tx); err != nil {
+	if err := w.play(ctx, tx, fn); err != nil {
 		return "", err
 	}
 	if err := failpoint.Hit(failpoint.FinishBefore); err != nil {
@@ -124,7 +142,7 @@ func (w *Work) commit(ctx context.Context, fn func(tx pgx.Tx) error) (oprun.Outc
 		err = failpoint.Hit(failpoint.CommitBefore)
 	}
 	if err == nil {
-		err = w.land(ctx, tx, result.Hold)
+		err = w.commitTx(ctx, tx, result.Hold)
 	}
 	if err != nil {
 		w.attempt.ending.Store(false)
@@ -133,8 +151,8 @@ func (w *Work) commit(ctx context.Context, fn func(tx pgx.Tx) error) (oprun.Outc
 	return result.Outcome, err
 }
 
-// land commits the effects and the end of the run.
-func (w *Work) land(ctx context.Context, tx pgx.Tx, hold oprun.Hold) error {
+// commitTx commits the effects and the end of the run.
+func (w *Work) commitTx(ctx context.Context, tx pgx.Tx, hold oprun.Hold) error {
 	err := tx.Commit(ctx)
 	if err == nil {
 		err = failpoint.Hit(failpoint.CommitAfter)

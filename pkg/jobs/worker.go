@@ -50,7 +50,8 @@ type Worker struct {
 	slots    *slots
 	hands    *hands
 	arrivals chan *delivery // from the pullers; closed when all have stopped
-	done     chan *attempt  // from the attempts; closed when all have ended
+	effects  chan *attempt  // from the attempts: those that have queued statements; closed when all have ended
+	done     chan *attempt  // from the attempts and the effects' lane; closed when both have ended
 	running  sync.WaitGroup // attempts
 	away     atomic.Bool    // the ledger did not answer when it was last asked
 
@@ -63,6 +64,7 @@ type Worker struct {
 type phases struct {
 	stopping context.Context // ends when the worker is asked to stop
 	lifetime context.Context // the ledger's: ends when everything is handed in, or nobody took it for too long
+	settling context.Context // ends when statements that jobs have queued were in the ledger's hands for long enough
 	handling context.Context // the handlers': has the values of Run's context and never ends, each attempt's own does
 }
 
@@ -76,8 +78,9 @@ func NewWorker(js jetstream.JetStream, ledger *oprun.Ledger, cat *catalog.Catalo
 		specs: make(map[string]*jobSpec, len(cat.Jobs)),
 		slots: newSlots(config.Concurrency),
 		hands: newHands(),
-		// Every message in hand holds a slot, so neither channel blocks for long.
+		// Every message in hand holds a slot, so no channel blocks for long.
 		arrivals: make(chan *delivery, config.Concurrency),
+		effects:  make(chan *attempt, config.Concurrency),
 		done:     make(chan *attempt, config.Concurrency),
 	}
 	if err := w.addSpecs(cat, mux); err != nil {
@@ -145,14 +148,17 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.handling = context.WithoutCancel(ctx)
 	lifetime, end := context.WithCancel(w.handling)
 	defer end()
-	w.stopping, w.lifetime = stopping, lifetime
+	settling, abandon := context.WithCancel(lifetime)
+	defer abandon()
+	w.stopping, w.settling, w.lifetime = stopping, settling, lifetime
 
-	var intake, claims, finishes, upkeep sync.WaitGroup
+	var intake, claims, effects, finishes, upkeep sync.WaitGroup
 	w.pull(&intake, stop)
 	for range lanes {
 		claims.Go(w.claimLoop)
 		finishes.Go(w.finishLoop)
 	}
+	effects.Go(w.effectsLoop)
 	upkeep.Go(func() { w.beatLoop(lifetime) })
 	upkeep.Go(func() { w.leaseLoop(lifetime) })
 	intake.Go(func() { w.relayLoop(stopping) })
@@ -165,7 +171,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	intake.Wait()
 	close(w.arrivals)
 	claims.Wait()
-	w.drain()
+	w.drain(&effects, abandon)
 	close(w.done)
 	giveUp := time.AfterFunc(lastWords, end) // a ledger that is away: the leases will tell
 	defer giveUp.Stop()
@@ -213,24 +219,20 @@ func (w *Worker) pull(intake *sync.WaitGroup, stop context.CancelCauseFunc) {
 	}
 }
 
-// drain waits for the running attempts, and stops them when their time is over.
-func (w *Worker) drain() {
-	ended := make(chan struct{})
-	go func() {
-		w.running.Wait()
-		close(ended)
-	}()
-	timer := time.NewTimer(w.config.DrainTimeout)
+// drain waits for the running attempts, and for the statements that they have queued, and stops what still runs when
+// its time is over. Groups of statements end by themselves, unless the ledger is away.
+func (w *Worker) drain(effects *sync.WaitGroup, abandon func()) {
+	timer := time.AfterFunc(w.config.DrainTimeout, func() {
+		for _, a := range w.hands.attempts() {
+			a.stop(ErrShutdown)
+		}
+	})
 	defer timer.Stop()
-	select {
-	case <-ended:
-		return
-	case <-timer.C:
-	}
-	for _, a := range w.hands.attempts() {
-		a.stop(ErrShutdown)
-	}
-	<-ended
+	w.running.Wait()
+	close(w.effects)
+	giveUp := time.AfterFunc(lastWords, abandon)
+	defer giveUp.Stop()
+	effects.Wait()
 }
 
 // flush sees the last acknowledgements off. A broker that is away costs redeliveries, which the ledger answers.

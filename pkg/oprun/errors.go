@@ -51,7 +51,16 @@ const (
 	lockTimeout     = "55P03"
 	deadlock        = "40P01"
 	readOnly        = "25006" // a primary that has become a standby
+	queryCanceled   = "57014" // statement_timeout, too
+	serialization   = "40001"
 )
+
+// crowded are errors that a statement may have only since others run beside it.
+var crowded = []string{lockTimeout, deadlock, queryCanceled, serialization}
+
+// gone reports whether the database is: unlike Unavailable it knows that a statement of a user's, which waits for a lock or
+// takes long, says nothing about that.
+func gone(err error) bool { return Unavailable(err) && !hasCode(err, crowded...) }
 
 func hasCode(err error, codes ...string) bool {
 	var pg *pgconn.PgError
@@ -61,6 +70,9 @@ func hasCode(err error, codes ...string) bool {
 // Unavailable reports whether the database did not answer, or answered that it cannot work now: the statement's fate
 // is unknown, and the same statement may be sent again later.
 func Unavailable(err error) bool {
+	if errors.As(err, new(*StatementError)) {
+		return false // nor is anything to be found out about it
+	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		switch pg.Code {

@@ -27,23 +27,30 @@ type DB interface {
 
 // Ledger is the record of runs in one database. It is safe for concurrent use.
 type Ledger struct {
-	pool *pgxpool.Pool // the caller's: transactions of handlers
-	db   *pgxpool.Pool // our own lanes
-	wary wariness
+	pool   *pgxpool.Pool // the caller's: transactions of handlers
+	db     *pgxpool.Pool // our own lanes
+	queued *pgxpool.Pool // the caller's settings, our connections: statements that handlers have queued
+	alone  chan struct{} // capacity alones: jobs whose queued statements run by themselves
+	wary   wariness
 }
 
 // Open returns the ledger in the database of this pool. Handlers' transactions use the pool, and so do statements that
 // may wait for callers or read for long (Ensure…, Runs, DeadLetters). All others use a few connections of the ledger's
-// own, made with the pool's settings, so that no handler can starve a heartbeat. It fails with an error that [IsSchema] recognises when the schema is missing or of another version.
+// own, made with the pool's settings, so that no handler can starve a heartbeat; queued statements (FinishQueued) have up to five more. It fails with an error that [IsSchema] recognises when the schema is missing or of another version.
 // Close it before the pool.
 func Open(ctx context.Context, pool *pgxpool.Pool) (*Ledger, error) {
 	db, err := pgxpool.NewWithConfig(ctx, laneConfig(pool.Config()))
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
-	l := &Ledger{pool: pool, db: db}
-	if err := l.CheckSchema(ctx); err != nil {
+	queued, err := pgxpool.NewWithConfig(ctx, queuedConfig(pool.Config()))
+	if err != nil {
 		db.Close()
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	l := &Ledger{pool: pool, db: db, queued: queued, alone: make(chan struct{}, alones)}
+	if err := l.CheckSchema(ctx); err != nil {
+		l.Close()
 		return nil, err
 	}
 	return l, nil
@@ -64,19 +71,35 @@ func laneConfig(cfg *pgxpool.Config) *pgxpool.Config {
 	} {
 		cfg.ConnConfig.RuntimeParams[name] = value
 	}
-	theirs := cfg.AfterConnect
-	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+	cfg.AfterConnect = withFastArrays(cfg.AfterConnect)
+	return cfg
+}
+
+// queuedConfig turns the caller's settings into those of connections on which queued statements run: role, search_path
+// and types are the caller's. Theirs is the extended protocol, whatever the caller's is: in it a text is one statement.
+func queuedConfig(cfg *pgxpool.Config) *pgxpool.Config {
+	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = 1+alones, 0, 0
+	cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
+	cfg.ConnConfig.StatementCacheCapacity = max(cfg.ConnConfig.StatementCacheCapacity, 512)
+	cfg.AfterConnect = withFastArrays(cfg.AfterConnect)
+	return cfg
+}
+
+func withFastArrays(theirs func(context.Context, *pgx.Conn) error) func(context.Context, *pgx.Conn) error {
+	return func(ctx context.Context, conn *pgx.Conn) error {
 		fastArrays(conn.TypeMap())
 		if theirs == nil {
 			return nil
 		}
 		return theirs(ctx, conn)
 	}
-	return cfg
 }
 
 // Close ends the ledger's own connections. It waits for statements in flight.
-func (l *Ledger) Close() { l.db.Close() }
+func (l *Ledger) Close() {
+	l.queued.Close()
+	l.db.Close()
+}
 
 // CheckSchema returns nil when the database answers and its schema is the one this package is written for. The
 // error is a [*SchemaError] when it is not.
@@ -99,7 +122,7 @@ func (l *Ledger) CheckSchema(ctx context.Context) error {
 func (l *Ledger) Begin(ctx context.Context) (pgx.Tx, error) { return l.pool.Begin(ctx) }
 
 // Tx is the ledger inside a transaction of the caller's.
-type Tx struct{ db DB }
+type Tx struct{ db pgx.Tx }
 
 // On returns the ledger inside this transaction: what it does is done when the transaction commits.
 func (l *Ledger) On(tx pgx.Tx) *Tx { return &Tx{tx} }

@@ -1,0 +1,192 @@
+package jobs
+
+import (
+	"context"
+	"sync"
+
+	"oprun.example/pkg/oprun"
+)
+
+// maxGroupStatements is how many statements one group takes, beside maxBatch jobs.
+const maxGroupStatements = 4096
+
+// effectsLoop carries out the queued statements of attempts, and ends their runs with them, group by group: what came
+// while a group was in flight is the next one. It has a lane of its own, since plain results must not wait for users'
+// statements. Whatever becomes of an attempt, it goes on to the finishers.
+func (w *Worker) effectsLoop() {
+	var singles sync.WaitGroup
+	defer singles.Wait()
+	places := make(chan struct{}, w.config.Concurrency) // for singles: blocked jobs are in hand, as running ones are
+	var left []*attempt
+	for open := true; open || len(left) > 0; {
+		batch := left
+		if len(batch) == 0 {
+			first, more := <-w.effects
+			if !more {
+				return
+			}
+			batch = append(batch, first)
+		}
+		batch, open = gatherEffects(batch, w.effects)
+		var blocked []*attempt
+		left, blocked = w.carryOut(batch)
+		for _, a := range blocked {
+			places <- struct{}{}
+			singles.Go(func() {
+				defer func() { <-places }()
+				w.carryOutAlone(a)
+			})
+		}
+	}
+}
+
+// gatherEffects adds what is waiting, as gather does, within the limits of a group. It reports whether more may come.
+func gatherEffects(batch []*attempt, from <-chan *attempt) (group []*attempt, open bool) {
+	statements := 0
+	for _, a := range batch {
+		statements += len(a.work.queued)
+	}
+	for len(batch) < maxBatch && statements < maxGroupStatements {
+		select {
+		case next, more := <-from:
+			if !more {
+				return batch, false
+			}
+			batch = append(batch, next)
+			statements += len(next.work.queued)
+		default:
+			return batch, true
+		}
+	}
+	return batch, true
+}
+
+// carryOut hands a group to the ledger, and passes on those of which it knows what became. Left are those for which
+// there was no time, and blocked those that are to go by themselves.
+func (w *Worker) carryOut(batch []*attempt) (left, blocked []*attempt) {
+	var group []oprun.Queued
+	var settled []oprun.Settled
+	again := false
+	_, err := w.ask(w.settling, "effects", len(batch), func(ctx context.Context) (err error) {
+		if again { // the last try may have been carried out: only what was not is sent once more
+			if batch, err = w.notEnded(ctx, batch); err != nil {
+				return err
+			}
+		}
+		again = true
+		group = queuedOf(batch)
+		settled, err = w.ledger.FinishQueued(ctx, group)
+		return err
+	})
+	if err != nil {
+		w.leave(batch, err)
+		return nil, nil
+	}
+	for i, a := range batch {
+		switch settled[i].Fate {
+		case oprun.Landed:
+			w.landed(a, group[i].Outcome)
+		case oprun.Fenced:
+			a.fenced.Store(true)
+			w.done <- a
+		case oprun.Refused:
+			w.failed(a, settled[i].Err, nil)
+		case oprun.Later:
+			left = append(left, a)
+		case oprun.Alone:
+			blocked = append(blocked, a)
+		}
+	}
+	return left, blocked
+}
+
+// queuedOf is what the ledger is asked for. While it works on them, the fence tells whether a lease was lost.
+func queuedOf(batch []*attempt) []oprun.Queued {
+	group := make([]oprun.Queued, len(batch))
+	for i, a := range batch {
+		a.ending.Store(true)
+		group[i] = a.queued()
+	}
+	return group
+}
+
+func (a *attempt) queued() oprun.Queued {
+	return oprun.Queued{Result: a.work.result(a.end), Statements: a.work.queued}
+}
+
+// notEnded passes on the attempts that have ended their runs after all, and returns the others.
+func (w *Worker) notEnded(ctx context.Context, batch []*attempt) ([]*attempt, error) {
+	holds := make([]oprun.Hold, len(batch))
+	for i, a := range batch {
+		holds[i] = a.hold
+	}
+	ended, err := w.ledger.Confirm(ctx, holds)
+	if err != nil {
+		return batch, err
+	}
+	var rest []*attempt
+	for _, a := range batch {
+		if outcome, ours := ended[a.hold.RunID]; ours {
+			w.landed(a, outcome)
+			continue
+		}
+		rest = append(rest, a)
+	}
+	return rest, nil
+}
+
+// landed passes on an attempt whose effects and end are committed.
+func (w *Worker) landed(a *attempt, outcome oprun.Outcome) {
+	a.work.land(outcome)
+	w.done <- a
+}
+
+// failed passes on an attempt as if its handler had returned this error: nothing of it was done.
+func (w *Worker) failed(a *attempt, err, cause error) {
+	a.ending.Store(false)
+	a.noteFence(err)
+	a.end = a.conclude(err, cause)
+	w.done <- a
+}
+
+// carryOutAlone gives an attempt a transaction of its own, which may wait: for the type's timeout, and no longer than a
+// handler may when the worker stops, the lease is lost, or cancellation is asked for.
+func (w *Worker) carryOutAlone(a *attempt) {
+	a.ending.Store(false)
+	ctx, release := a.context(w.handling)
+	defer release()
+	ctx, stop := context.WithTimeoutCause(ctx, a.spec.job.Timeout, ErrTimedOut)
+	defer stop()
+	q := a.queued()
+	done := w.metrics.ledger("effects_alone", 1)
+	err := w.untilAnswered(ctx, a, q)
+	done()
+	if err != nil {
+		w.failed(a, err, context.Cause(ctx))
+		return
+	}
+	w.landed(a, q.Outcome)
+}
+
+// untilAnswered sends the statements of one job until it is known what became of them, or its time is over; then the
+// finishers find out.
+func (w *Worker) untilAnswered(ctx context.Context, a *attempt, q oprun.Queued) error {
+	for wait := newPause(); ; wait.sleep(ctx) {
+		err := w.ledger.FinishAlone(ctx, q)
+		if !oprun.Unavailable(err) {
+			return err
+		}
+		if err = a.work.settle(ctx, a.hold, err); err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// over passes an attempt on when its handler has returned.
+func (w *Worker) over(a *attempt) {
+	if a.work.leaves() && a.end.outcome == oprun.Succeeded {
+		w.effects <- a
+		return
+	}
+	w.done <- a
+}

@@ -1,0 +1,95 @@
+package jobs
+
+import (
+	"context"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"oprun.example/pkg/oprun"
+)
+
+// Queue remembers a statement that the job is to have carried out on the ledger's database when the handler returns nil:
+// in the transaction that ends the run, together with the statements and the ends of many other jobs. So its effects
+// happen exactly once, as those of Commit do, and a commit of the database is shared by all these jobs. A job's
+// statements run in the order in which they were queued, and nothing else that a handler does waits for them.
+//
+// A statement that fails is this job's own failure: nothing of the job is kept, the run goes on as if the handler had
+// returned the database's error, and the other jobs do not notice. So it is with one that waits for a lock or takes long:
+// its job goes on by itself, with the type's timeout to itself.
+//
+// When the handler returns an error, or panics, nothing is carried out. Failures that were recorded make the success a
+// partial one, as ever. What was queued before or during a Commit is carried out in the transaction of that Commit: what
+// was queued before it, before fn. To queue when the run has been committed is a programming error, and panics.
+//
+// The arguments are not copied: leave alone what they point to. The text is one statement as Postgres prepares it: no
+// BEGIN, COMMIT or the like (the job fails with oprun.ErrNotQueueable). Jobs that use SET or set_config are carried out one by one:
+// others would inherit their settings. Functions that change settings of the session for longer than
+// their own run must not be queued; nor can what a statement returns be seen. For all that there is Commit.
+func (w *Work) Queue(sql string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.sealed {
+		w.tooLate()
+		return
+	}
+	if err := oprun.CheckQueueable(sql); err != nil && w.misused == nil {
+		w.misused = err
+	}
+	w.queued = append(w.queued, oprun.Statement{SQL: sql, Args: args})
+}
+
+// tooLate is said aloud: the statement will never be carried out. A goroutine that outlives its handler must not take the
+// process down with it, which is all that a panic would do there.
+func (w *Work) tooLate() {
+	w.log.Error("statement queued too late", "run", w)
+	if !w.returned {
+		panic("jobs: Queue after Commit: the run has ended, and this statement would never be carried out")
+	}
+}
+
+// seal takes no more statements, unless some have been queued behind the first n: those it returns.
+func (w *Work) seal(n int) []oprun.Statement {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sealed = len(w.queued) == n
+	return slices.Clone(w.queued[n:])
+}
+
+// leaves says that the handler has returned, and reports whether it has left statements to be carried out.
+func (w *Work) leaves() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sealed, w.returned = true, true
+	return len(w.queued) > 0 && w.committed == ""
+}
+
+// play carries out, in a Commit's transaction, what was queued before it, fn, and what was queued meanwhile.
+func (w *Work) play(ctx context.Context, tx pgx.Tx, fn func(tx pgx.Tx) error) error {
+	w.mu.Lock()
+	before := slices.Clone(w.queued)
+	w.mu.Unlock()
+	if err := w.send(ctx, tx, before); err != nil {
+		return err
+	}
+	if err := fn(tx); err != nil {
+		return err
+	}
+	for n := len(before); ; {
+		more := w.seal(n)
+		if len(more) == 0 {
+			return nil
+		}
+		if err := w.send(ctx, tx, more); err != nil {
+			return err
+		}
+		n += len(more)
+	}
+}
+
+func (w *Work) send(ctx context.Context, tx pgx.Tx, statements []oprun.Statement) error {
+	if len(statements) == 0 {
+		return nil
+	}
+	return w.ledger.On(tx).Queued(ctx, statements)
+}

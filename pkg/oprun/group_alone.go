@@ -1,0 +1,68 @@
+package oprun
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"oprun.example/internal/failpoint"
+)
+
+// FinishAlone carries out the queued statements of one job and ends its run, in a transaction of its own and without
+// limits: it waits for locks as long as its context lets it. The error is one that IsFenced knows, or a [*StatementError],
+// and then nothing was done; after one that [Unavailable] recognises its fate is unknown: ask Confirm before sending it again.
+func (l *Ledger) FinishAlone(ctx context.Context, q Queued) error {
+	select {
+	case l.alone <- struct{}{}:
+		defer func() { <-l.alone }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	conn, err := l.queued.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	if q.changesSettings() { // and takes them with it
+		defer func() { _ = conn.Conn().Close(context.WithoutCancel(ctx)) }()
+	}
+	tx, err := conn.BeginTx(ctx, groupOptions)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	if err := l.On(tx).Queued(ctx, q.Statements); err != nil {
+		return err
+	}
+	if err := failpoint.Hit(failpoint.FinishBefore); err != nil {
+		return err
+	}
+	if err := l.On(tx).Finish(ctx, q.Result); err != nil {
+		return err
+	}
+	return commitEffects(ctx, tx)
+}
+
+// alones is how many jobs may have a transaction of their own at once.
+const alones = 4
+
+// Queued carries out queued statements in the caller's transaction, in one round trip. The error is a [*StatementError],
+// or one of the connection.
+func (t *Tx) Queued(ctx context.Context, statements []Statement) error {
+	if err := (Queued{Statements: statements}).check(); err != nil {
+		return err
+	}
+	batch := &pgx.Batch{}
+	for _, s := range statements {
+		batch.Queue(s.SQL, s.Args...)
+	}
+	results, err := sendGuarded(ctx, t.db, batch)
+	if err != nil {
+		return err
+	}
+	if err := read(results, len(statements), 0); err != nil {
+		_ = results.Close()
+		return err
+	}
+	return results.Close()
+}
