@@ -131,6 +131,9 @@ func (g *group) apart(ctx context.Context, jobs []int) error {
 // has its fate. What it finds out about a statement holds only when it commits: the fault may lie in the effects of a
 // neighbour that are taken back.
 func (g *group) transaction(ctx context.Context, jobs []int) (left []int, err error) {
+	if err := failpoint.Hit(failpoint.GroupBefore); err != nil {
+		return nil, err
+	}
 	conn, err := g.ledger.queued.Acquire(ctx)
 	if err != nil {
 		return nil, err
@@ -176,7 +179,7 @@ func (p *pass) land(ctx context.Context) (fenced []int, err error) {
 	for _, job := range fenced {
 		p.decide(job, Fenced, nil)
 	}
-	if len(fenced) > 0 {
+	if len(fenced) > 0 && !failpoint.Off(failpoint.GroupFence) {
 		return fenced, nil
 	}
 	if err := commitEffects(ctx, p.tx); err != nil {
