@@ -7,7 +7,9 @@
 // A handler says what it did through its [Job], and how it went by what it returns: nil, a plain error (tried
 // again), or one of [Blocked], [Cancel], [Snooze], [Retry] and [Permanent]. Effects are of three grades:
 //
-//   - in the run's own transaction, through [Work.Commit]: exactly once, whatever happens;
+//   - in the run's own transaction: exactly once, whatever happens. Through [Work.Commit], where the handler reads or
+//     decides in it; through [Work.Queue], where it only has statements to leave: they share a transaction with those of many
+//     other jobs, which is many times faster;
 //   - elsewhere, with the run id as the idempotency key: at least once, and a late result is refused;
 //   - anything else: at least once.
 //

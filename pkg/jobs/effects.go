@@ -66,22 +66,44 @@ func gatherEffects(batch []*attempt, from <-chan *attempt) (group []*attempt, op
 func (w *Worker) carryOut(batch []*attempt) (left, blocked []*attempt) {
 	var group []oprun.Queued
 	var settled []oprun.Settled
-	again := false
+	again, broken := false, 0
 	_, err := w.ask(w.settling, "effects", len(batch), func(ctx context.Context) (err error) {
 		if again { // the last try may have been carried out: only what was not is sent once more
-			if batch, err = w.notEnded(ctx, batch); err != nil {
+			switch batch, err = w.notEnded(ctx, batch); {
+			case oprun.Locked(err), err == nil && broken == groupTries:
+				return nil // one by one, behind whatever is at their runs
+			case err != nil:
 				return err
 			}
 		}
 		again = true
 		group = queuedOf(batch)
 		settled, err = w.ledger.FinishQueued(ctx, group)
+		if oprun.Broke(err) {
+			broken++
+		}
 		return err
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		w.leave(batch, err)
 		return nil, nil
+	case settled == nil:
+		return nil, batch
+	default:
+		return w.settle(batch, group, settled)
 	}
+}
+
+// How often a connection may break under the same statements before they are taken for the cause: those of a group, which
+// then go one by one, and those of one job, which then has failed.
+const (
+	groupTries = 2
+	aloneTries = 5
+)
+
+// settle passes on the attempts of a group.
+func (w *Worker) settle(batch []*attempt, group []oprun.Queued, settled []oprun.Settled) (left, blocked []*attempt) {
 	for i, a := range batch {
 		switch settled[i].Fate {
 		case oprun.Landed:
@@ -171,12 +193,16 @@ func (w *Worker) carryOutAlone(a *attempt) {
 // untilAnswered sends the statements of one job until it is known what became of them, or its time is over; then the
 // finishers find out.
 func (w *Worker) untilAnswered(ctx context.Context, a *attempt, q oprun.Queued) error {
+	broken := 0
 	for wait := newPause(); ; wait.sleep(ctx) {
 		err := w.ledger.FinishAlone(ctx, q)
 		if !oprun.Unavailable(err) {
 			return err
 		}
-		if err = a.work.settle(ctx, a.hold, err); err == nil || ctx.Err() != nil {
+		if oprun.Broke(err) {
+			broken++
+		}
+		if err = a.work.settle(ctx, a.hold, err); err == nil || ctx.Err() != nil || broken == aloneTries {
 			return err
 		}
 	}

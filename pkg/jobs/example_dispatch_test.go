@@ -25,7 +25,7 @@ type confirmation struct {
 // An order and the job that confirms it are one commit: both are there, or neither is.
 func ExampleDispatcher_DispatchTx() {
 	ctx := context.Background()
-	shop := openShop(ctx)
+	shop := openShop(ctx, (*shop).confirm)
 	defer shop.close()
 
 	err := pgx.BeginFunc(ctx, shop.pool, func(tx pgx.Tx) error {
@@ -56,7 +56,7 @@ type shop struct {
 	cleanups   []func()
 }
 
-func openShop(ctx context.Context) *shop {
+func openShop(ctx context.Context, confirm func(*shop, context.Context, *jobs.Job[confirmation]) error) *shop {
 	s := &shop{confirmed: make(chan string, 1)}
 	conn := must(devstack.Server(s).Connect())
 	s.Cleanup(conn.Close)
@@ -75,7 +75,7 @@ func openShop(ctx context.Context) *shop {
 	}}, nil))
 	s.dispatcher = jobs.NewDispatcher(ledger, types, conn, jobs.DispatcherConfig{})
 	mux := &jobs.Mux{}
-	jobs.Handle(mux, "orders.confirm", s.confirm)
+	jobs.Handle(mux, "orders.confirm", func(ctx context.Context, job *jobs.Job[confirmation]) error { return confirm(s, ctx, job) })
 	s.work(ctx, must(jobs.NewWorker(stream, ledger, types, mux, jobs.Config{Logger: slog.New(slog.DiscardHandler)})))
 	return s
 }

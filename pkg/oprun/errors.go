@@ -88,6 +88,13 @@ func Unavailable(err error) bool {
 	return unanswered(err)
 }
 
+// Broke reports whether the database was there and broke off in the middle: that may be the fault of the very statement,
+// and comes again with it.
+func Broke(err error) bool {
+	return Unavailable(err) && !errors.As(err, new(*pgconn.ConnectError)) &&
+		!errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+}
+
 // Locked reports whether a statement gave up waiting for a lock that a transaction keeps: the database is well, and the
 // same statement may be sent again when that transaction has ended.
 func Locked(err error) bool { return hasCode(err, lockTimeout, deadlock) }

@@ -18,7 +18,7 @@ const (
 	groupBudget   = 500 * time.Millisecond // after that a transaction takes in no further jobs
 	groupPatience = 2 * time.Second        // after that a call begins no further transaction
 	partPatience  = 5 * time.Second        // for the statements of one round trip
-	firstPart     = 32                     // statements in the first round trip; then four times as many in each
+	firstPart     = 64                     // statements in the first round trip; then eight times as many in each
 )
 
 // limits bound each statement of a group: first those of the plain pass, then those of the careful one, which comes when a
@@ -139,12 +139,12 @@ func (g *group) transaction(ctx context.Context, jobs []int) (left []int, err er
 		return nil, err
 	}
 	defer conn.Release()
-	tx, err := conn.BeginTx(ctx, groupOptions)
+	p := &pass{group: g, began: time.Now(), bad: make(map[int]error), careful: g.careful}
+	err = p.begin(ctx, conn)
+	defer func() { _ = p.tx.Rollback(context.WithoutCancel(ctx)) }()
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	p := &pass{group: g, tx: tx, began: time.Now(), bad: make(map[int]error), careful: g.careful}
 	left, err = p.play(ctx, jobs)
 	if again := (*restart)(nil); errors.As(err, &again) {
 		return again.jobs, nil

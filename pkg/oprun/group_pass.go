@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // pass is one transaction of a group. The plain pass sends the statements as they are, and gives up at the first error.
@@ -26,9 +27,6 @@ func (*restart) Error() string { return "the group is to be tried again" }
 
 // play sends the statements of these jobs, in growing parts, and returns the jobs that it had no time for.
 func (p *pass) play(ctx context.Context, jobs []int) (left []int, err error) {
-	if err := p.open(ctx); err != nil {
-		return nil, err
-	}
 	left = jobs
 	for size := firstPart; len(left) > 0 && time.Since(p.began) < groupBudget; {
 		part := p.cut(left, size)
@@ -36,7 +34,7 @@ func (p *pass) play(ctx context.Context, jobs []int) (left []int, err error) {
 		p.played, left = append(p.played, left[:n]...), left[n:]
 		switch {
 		case err == nil:
-			size *= 4
+			size *= 8
 			continue
 		case timedOut(ctx, err):
 			return nil, p.slow(jobs, part)
@@ -55,14 +53,18 @@ func (p *pass) play(ctx context.Context, jobs []int) (left []int, err error) {
 	return left, nil
 }
 
-func (p *pass) open(ctx context.Context) error {
+// begin begins the transaction, with its limits.
+func (p *pass) begin(ctx context.Context, conn *pgxpool.Conn) error {
 	limit := limits[p.careful]
 	var batch pgx.Batch
+	batch.BeginTx(groupOptions)
 	batch.Queue(groupLimitsSQL, limit[0].String(), limit[1].String())
 	if p.careful {
 		batch.Queue(jobBeginSQL)
 	}
-	return p.tx.SendBatch(ctx, &batch).Close()
+	results := conn.SendBatch(ctx, &batch)
+	p.tx = results.Tx()
+	return results.Close()
 }
 
 // slow sends the jobs of a part that took too long by themselves, and has the others tried again.
