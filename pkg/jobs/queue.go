@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -22,21 +23,22 @@ import (
 // partial one, as ever. What was queued before or during a Commit is carried out in the transaction of that Commit: what
 // was queued before it, before fn. To queue when the run has been committed is a programming error, and panics.
 //
-// The arguments are not copied: leave alone what they point to. The text is one statement as Postgres prepares it: no
+// The arguments are not copied: leave alone what they point to; pgx.NamedArgs may stand in their place. The text is one statement as Postgres prepares it: no
 // BEGIN, COMMIT or the like (the job fails with oprun.ErrNotQueueable). Jobs that use SET or set_config are carried out one by one:
 // others would inherit their settings. Functions that change settings of the session for longer than
 // their own run must not be queued; nor can what a statement returns be seen. For all that there is Commit.
 func (w *Work) Queue(sql string, args ...any) {
+	statement, err := oprun.NewStatement(context.Background(), sql, args...)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.sealed {
 		w.tooLate()
 		return
 	}
-	if err := oprun.CheckQueueable(sql); err != nil && w.misused == nil {
-		w.misused = err
+	if err != nil && w.misused == nil {
+		w.misused = fmt.Errorf("queued statement %d: %w", len(w.queued)+1, err)
 	}
-	w.queued = append(w.queued, oprun.Statement{SQL: sql, Args: args})
+	w.queued = append(w.queued, statement)
 }
 
 // tooLate is said aloud: the statement will never be carried out. A goroutine that outlives its handler must not take the

@@ -173,7 +173,11 @@ func (w *Worker) Run(ctx context.Context) error {
 	claims.Wait()
 	w.drain(&effects, abandon)
 	close(w.done)
-	giveUp := time.AfterFunc(lastWords, end) // a ledger that is away: the leases will tell
+	words := lastWords
+	if settling.Err() != nil {
+		words /= 10 // the ledger has had them
+	}
+	giveUp := time.AfterFunc(words, end) // a ledger that is away: the leases will tell
 	defer giveUp.Stop()
 	finishes.Wait()
 	end()

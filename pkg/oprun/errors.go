@@ -73,6 +73,9 @@ func Unavailable(err error) bool {
 	if errors.As(err, new(*StatementError)) {
 		return false // nor is anything to be found out about it
 	}
+	if errors.As(err, new(*unreached)) {
+		return true
+	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		switch pg.Code {
@@ -88,10 +91,17 @@ func Unavailable(err error) bool {
 	return unanswered(err)
 }
 
+// unreached says that there was no connection to be had for queued statements, whatever the reason: it is no job's fault.
+type unreached struct{ err error }
+
+func (e *unreached) Error() string { return "connect for queued statements: " + e.err.Error() }
+
+func (e *unreached) Unwrap() error { return e.err }
+
 // Broke reports whether the database was there and broke off in the middle: that may be the fault of the very statement,
 // and comes again with it.
 func Broke(err error) bool {
-	return Unavailable(err) && !errors.As(err, new(*pgconn.ConnectError)) &&
+	return Unavailable(err) && !errors.As(err, new(*unreached)) &&
 		!errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 

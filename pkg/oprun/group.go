@@ -69,7 +69,7 @@ func (g *group) sorted() []int {
 
 func (q Queued) check() error {
 	for n, s := range q.Statements {
-		if err := CheckQueueable(s.SQL); err != nil {
+		if err := s.check(); err != nil {
 			return &StatementError{n + 1, err}
 		}
 	}
@@ -136,14 +136,14 @@ func (g *group) transaction(ctx context.Context, jobs []int) (left []int, err er
 	}
 	conn, err := g.ledger.queued.Acquire(ctx)
 	if err != nil {
-		return nil, err
+		return nil, &unreached{err}
 	}
 	defer conn.Release()
 	p := &pass{group: g, began: time.Now(), bad: make(map[int]error), careful: g.careful}
 	err = p.begin(ctx, conn)
 	defer func() { _ = p.tx.Rollback(context.WithoutCancel(ctx)) }()
 	if err != nil {
-		return nil, err
+		return nil, &unreached{err}
 	}
 	left, err = p.play(ctx, jobs)
 	if again := (*restart)(nil); errors.As(err, &again) {
@@ -165,7 +165,7 @@ func (g *group) transaction(ctx context.Context, jobs []int) (left []int, err er
 }
 
 // groupOptions are what the fence counts on, whatever the caller's pool has as its default.
-var groupOptions = pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite}
+var groupOptions = pgx.TxOptions{IsoLevel: pgx.ReadCommitted}
 
 func without(jobs, those []int) []int {
 	return slices.DeleteFunc(slices.Clone(jobs), func(job int) bool { return slices.Contains(those, job) })

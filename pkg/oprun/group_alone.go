@@ -20,7 +20,7 @@ func (l *Ledger) FinishAlone(ctx context.Context, q Queued) error {
 	}
 	conn, err := l.queued.Acquire(ctx)
 	if err != nil {
-		return err
+		return &unreached{err}
 	}
 	defer conn.Release()
 	if q.changesSettings() { // and takes them with it
@@ -28,7 +28,7 @@ func (l *Ledger) FinishAlone(ctx context.Context, q Queued) error {
 	}
 	tx, err := conn.BeginTx(ctx, groupOptions)
 	if err != nil {
-		return err
+		return &unreached{err}
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	if err := l.On(tx).Queued(ctx, q.Statements); err != nil {

@@ -33,7 +33,7 @@ func (g *group) suspect(ctx context.Context, jobs []int, err error) (left []int,
 func (g *group) inspect(ctx context.Context, jobs []int) (left []int, err error) {
 	conn, err := g.ledger.queued.Acquire(ctx)
 	if err != nil {
-		return nil, err
+		return nil, &unreached{err}
 	}
 	defer conn.Release()
 	i := inspection{conn: conn.Conn(), parsed: make(map[string]parsed)}
@@ -65,15 +65,12 @@ type parsed struct {
 // faultOf returns what is wrong with the first statement that cannot be sent, or nil. Its other error is of the connection.
 func (i inspection) faultOf(ctx context.Context, statements []Statement) (fault, err error) {
 	for n, s := range statements {
-		sql, args, fault := rewritten(ctx, i.conn, s)
-		if fault == nil {
-			p, err := i.parse(ctx, sql)
-			if err != nil {
-				return nil, err
-			}
-			if fault = p.err; fault == nil {
-				fault = encode(i.conn, p.statement, args)
-			}
+		p, err := i.parse(ctx, s.SQL)
+		if err != nil {
+			return nil, err
+		}
+		if fault = p.err; fault == nil {
+			fault = encode(i.conn, p.statement, s.Args)
 		}
 		if fault != nil {
 			return &StatementError{n + 1, fault}, nil
@@ -93,17 +90,6 @@ func (i inspection) parse(ctx context.Context, sql string) (parsed, error) {
 	}
 	i.parsed[sql] = p
 	return p, nil
-}
-
-// rewritten applies what may stand before the arguments, such as pgx.NamedArgs.
-func rewritten(ctx context.Context, conn *pgx.Conn, s Statement) (sql string, args []any, err error) {
-	defer recovered(&err)
-	if len(s.Args) > 0 {
-		if rewriter, ok := s.Args[0].(pgx.QueryRewriter); ok {
-			return rewriter.RewriteQuery(ctx, conn, s.SQL, s.Args[1:])
-		}
-	}
-	return s.SQL, s.Args, nil
 }
 
 func encode(conn *pgx.Conn, statement *pgconn.StatementDescription, args []any) (err error) {

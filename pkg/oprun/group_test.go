@@ -1,9 +1,12 @@
 package oprun
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // crowd is a group of jobs, each with one effect, that the test changes before it is sent.
@@ -66,10 +69,10 @@ func (c *crowd) wantWhole(job int, there bool) {
 	}
 }
 
-// transactions counts those in which the effects were committed.
+// transactions counts those in which runs were ended. Effects may have been written in subtransactions.
 func (c *crowd) transactions() int {
 	c.t.Helper()
-	return query[int](c.scene, "select count(distinct xmin::text) from effects")
+	return query[int](c.scene, "select count(distinct xmin::text) from oprun.operation_runs where completed_at is not null")
 }
 
 func TestFinishQueued(t *testing.T) {
@@ -85,6 +88,7 @@ func TestFinishQueued(t *testing.T) {
 			c := s.crowd(300)
 			c.add(133, "select 1 / $1::int", 0)
 			settled := c.want(map[int]Fate{133: Refused})
+			same(s.t, "transactions", 1, c.transactions())
 			if text := settled[133].Err.Error(); !strings.Contains(text, "queued statement 2") || !strings.Contains(text, "division by zero") {
 				s.t.Errorf("its error is %q", text)
 			}
@@ -105,7 +109,7 @@ func TestFinishQueued(t *testing.T) {
 			c.add(5, "no statement")
 			c.add(6, "insert into nowhere values (1)")
 			c.want(map[int]Fate{3: Refused, 4: Refused, 5: Refused, 6: Refused})
-			same(s.t, "transactions", 1, query[int](s, "select count(distinct r.xmin::text) from oprun.operation_runs r where completed_at is not null"))
+			same(s.t, "transactions", 1, c.transactions())
 		},
 		"an_attempt_that_has_lost_its_run_leaves_no_effect": func(s *scene) {
 			c := s.crowd(10)
@@ -114,6 +118,19 @@ func TestFinishQueued(t *testing.T) {
 			s.takeOver(late)
 			c.batch = append(c.batch, Queued{succeeded(h), []Statement{effectOf(h)}})
 			c.want(map[int]Fate{10: Fenced})
+			same(s.t, "transactions", 1, c.transactions())
+		},
+		"a_fault_that_lies_in_the_effects_of_a_fenced_neighbour_is_nobodys": func(s *scene) {
+			s.exec("create table names (name text primary key)")
+			late := s.delivery("late")
+			h := s.take(late)
+			s.takeOver(late)
+			c := s.crowd(10)
+			c.batch = append([]Queued{{succeeded(h), []Statement{effectOf(h)}}}, c.batch...)
+			c.add(0, "insert into names values ('ada')")
+			c.add(5, "insert into names values ('ada')")
+			c.add(6, "insert into names values ('ada')")
+			c.want(map[int]Fate{0: Fenced, 6: Refused})
 		},
 		"a_constraint_that_commit_checks_is_the_fault_of_its_job_alone": func(s *scene) {
 			s.exec("create table parents (id int primary key)")
@@ -151,7 +168,87 @@ func TestFinishQueued(t *testing.T) {
 			c.batch = append(c.batch, Queued{succeeded(owner), []Statement{effectOf(owner)}})
 			c.add(1, "select 1 / $1::int", 0) // so that there are savepoints
 			c.want(map[int]Fate{1: Refused})
+			same(s.t, "transactions of the end and the promotion", 1, query[int](s, "select count(distinct xmin::text) from oprun.operation_runs where id in ($1, $2)", owner.RunID, waiting))
 			s.wantPromoted(waiting)
 		},
 	})
+}
+
+func TestFinishAlone(t *testing.T) {
+	t.Parallel()
+	scenes(t, map[string]func(s *scene){
+		"effects_and_end_are_one_commit": func(s *scene) {
+			c := s.crowd(1)
+			must(s.t, s.FinishAlone(s.t.Context(), c.batch[0]))
+			c.wantWhole(0, true)
+		},
+		"a_statement_that_fails_leaves_nothing_and_says_which_it_is": func(s *scene) {
+			c := s.crowd(1)
+			c.add(0, "select 1 / $1::int", 0)
+			err := s.FinishAlone(s.t.Context(), c.batch[0])
+			var own *StatementError
+			if !errors.As(err, &own) || own.Number != 2 || Unavailable(err) || IsFenced(err) {
+				s.t.Errorf("its error is %v", err)
+			}
+			c.wantWhole(0, false)
+		},
+		"a_limit_of_the_callers_own_is_the_statements_error": func(s *scene) {
+			c := s.crowd(1)
+			c.add(0, "set local statement_timeout = 1")
+			c.add(0, "select pg_sleep(60)")
+			if err := s.FinishAlone(s.t.Context(), c.batch[0]); Unavailable(err) || !strings.Contains(err.Error(), "queued statement 3") {
+				s.t.Errorf("its error is %v", err)
+			}
+			c.wantWhole(0, false)
+		},
+		"an_attempt_that_has_lost_its_run_leaves_no_effect": func(s *scene) {
+			s.effects()
+			late := s.delivery("late")
+			h := s.take(late)
+			s.takeOver(late)
+			if err := s.FinishAlone(s.t.Context(), Queued{succeeded(h), []Statement{effectOf(h)}}); !IsFenced(err) {
+				s.t.Errorf("its error is %v", err)
+			}
+			same(s.t, "effects", 0, query[int](s, "select count(*) from effects"))
+		},
+		"settings_do_not_outlive_it": func(s *scene) {
+			c := s.crowd(2)
+			c.batch[0].Statements = append(c.batch[0].Statements, Statement{"select set_config('oprun.mine', 'kept', false)", nil})
+			must(s.t, s.FinishAlone(s.t.Context(), c.batch[0]))
+			s.exec("create table seen (setting text)")
+			c.add(1, "insert into seen values (nullif(current_setting('oprun.mine', true), ''))")
+			must(s.t, s.FinishAlone(s.t.Context(), c.batch[1]))
+			same(s.t, "settings seen", 0, query[int](s, "select count(setting) from seen"))
+		},
+	})
+}
+
+func TestNewStatement(t *testing.T) {
+	t.Parallel()
+	for _, sql := range []string{
+		"insert into t values (1)", "  SELECT 1", "(select 1)", "-- name: X :exec\nupdate t set x = 1", "/* a /* nested */ one */ delete from t",
+		"with x as (select 1) select * from x", "set local role x", "do $$ begin end $$",
+	} {
+		_, err := NewStatement(t.Context(), sql)
+		must(t, err)
+	}
+	for _, sql := range []string{
+		"", "  ", "-- nothing", "/* it never /* ends */ commit", "commit", "COMMIT", " rollback", "/* x */ begin", "--\nend", "abort",
+		"start transaction", "savepoint job", "release savepoint job", "prepare transaction 'x'", "copy t from stdin", "listen x",
+		"discard all", "deallocate all", "reset all", ";commit", "1",
+	} {
+		if _, err := NewStatement(t.Context(), sql); !errors.Is(err, ErrNotQueueable) {
+			t.Errorf("%q: %v", sql, err)
+		}
+	}
+	named := pgx.NamedArgs{"a": 1, "b": 2}
+	if s, err := NewStatement(t.Context(), "select @b, @a", named); err != nil || s.SQL != "select $1, $2" {
+		t.Errorf("with named arguments it is %q (%v)", s.SQL, err)
+	}
+	if _, err := NewStatement(t.Context(), "select @b, @c", pgx.StrictNamedArgs(named)); !errors.Is(err, ErrNotQueueable) {
+		t.Errorf("without an argument: %v", err)
+	}
+	if err := (Statement{"select @a", []any{named}}).check(); !errors.Is(err, ErrNotQueueable) {
+		t.Errorf("not put in its place: %v", err)
+	}
 }

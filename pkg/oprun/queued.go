@@ -1,16 +1,42 @@
 package oprun
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 )
 
-// Statement is one that a handler has queued: it runs in the transaction that ends the handler's run.
+// Statement is one that a handler has queued: it runs in the transaction that ends the handler's run. Make it with
+// NewStatement.
 type Statement struct {
 	SQL  string
 	Args []any
+}
+
+// NewStatement returns a statement that can be queued, or an error that wraps ErrNotQueueable. Named arguments
+// (pgx.NamedArgs, or another pgx.QueryRewriter) are put in their places, without a connection.
+func NewStatement(ctx context.Context, sql string, args ...any) (Statement, error) {
+	if rewriter := rewriterOf(args); rewriter != nil {
+		var err error
+		if sql, args, err = rewriter.RewriteQuery(ctx, nil, sql, args[1:]); err != nil {
+			return Statement{}, fmt.Errorf("%w: %w", ErrNotQueueable, err)
+		}
+	}
+	s := Statement{SQL: sql, Args: args}
+	return s, s.check()
+}
+
+// rewriterOf returns what pgx would have rewrite a statement with these arguments, or nil.
+func rewriterOf(args []any) pgx.QueryRewriter {
+	if len(args) == 0 {
+		return nil
+	}
+	rewriter, _ := args[0].(pgx.QueryRewriter)
+	return rewriter
 }
 
 // Queued is the end of a run together with the statements whose effects belong to it.
@@ -80,14 +106,16 @@ var queueable = []string{
 	"create", "alter", "drop", "comment", "grant", "revoke", "refresh", "set",
 }
 
-// CheckQueueable returns an error that wraps ErrNotQueueable unless the statement can be queued.
-func CheckQueueable(sql string) error {
-	word := firstWord(sql)
+// check returns an error that wraps ErrNotQueueable unless the statement can be queued.
+func (s Statement) check() error {
+	word := firstWord(s.SQL)
 	switch {
 	case word == "":
 		return fmt.Errorf("%w: there is none", ErrNotQueueable)
 	case !slices.Contains(queueable, word):
 		return fmt.Errorf("%w: it begins with %q", ErrNotQueueable, OneLine(word, 20))
+	case rewriterOf(s.Args) != nil:
+		return fmt.Errorf("%w: its arguments would make another of it", ErrNotQueueable)
 	default:
 		return nil
 	}
