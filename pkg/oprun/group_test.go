@@ -162,6 +162,17 @@ func TestFinishQueued(t *testing.T) {
 			must(s.t, <-alone)
 			c.wantWhole(7, true)
 		},
+		"a_connection_that_is_not_to_be_had_is_no_jobs_fault": func(s *scene) {
+			c := s.crowd(3)
+			s.queued.Close()
+			_, err := s.FinishQueued(s.t.Context(), c.batch)
+			for what, err := range map[string]error{"a group": err, "one job": s.FinishAlone(s.t.Context(), c.batch[0])} {
+				if !Unavailable(err) || Broke(err) {
+					s.t.Errorf("%s is answered with %v", what, err)
+				}
+			}
+			c.wantWhole(0, false)
+		},
 		"follow_ups_are_promoted_in_the_groups_transaction": func(s *scene) {
 			c := s.crowd(3)
 			owner, waiting := s.behind("followed", 3)
