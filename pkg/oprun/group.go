@@ -54,13 +54,15 @@ type group struct {
 // sorted returns the jobs that can run beside each other, and decides about the others.
 func (g *group) sorted() []int {
 	jobs := make([]int, 0, len(g.batch))
+	runs := make(map[uuid.UUID]bool, len(g.batch))
 	for i, q := range g.batch {
 		switch err := q.check(); {
 		case err != nil:
 			g.decide(i, Refused, err)
-		case q.changesSettings():
+		case q.changesSettings(), runs[q.RunID]: // of two attempts of one run, one has lost it, and finish.sql answers by run
 			g.decide(i, Alone, nil)
 		default:
+			runs[q.RunID] = true
 			jobs = append(jobs, i)
 		}
 	}
