@@ -79,6 +79,7 @@ func eachRuleDropped() []dropped {
 		{off(ConfirmWaits), grouped(messageFirst, Faults(CommitUnknown)), I12, false},
 		{off(FencedUndoesGroup), grouped(messageFirst, Faults(Pause)), I2, false},
 		{off(FencedTakesNobody), grouped(messageFirst, Faults(Pause)), OwnFault, false},
+		{off(EndsByToken), grouped(messageFirst[:1], Faults(Pause)), I2, false},
 		{off(BadTakesNobody), grouped(messageFirst, Faults(StatementFails)), OwnFault, false},
 		{off(EndedByCommit), grouped(messageFirst, Faults(StatementFails)), I12, false},
 		{off(BadIsNotEnded), grouped(messageFirst, Faults(StatementFails)), I2, false},

@@ -75,13 +75,23 @@ func (c *Config) part(n *state, g group) (m members) {
 			w.stage = failing
 			n.hurt(c, w)
 			m.bad |= 1 << k
-		case !c.passes(w, n.run(w.run)):
+		case !c.passes(w, n.run(w.run)) && (c.Rules.Has(EndsByToken) || !c.anotherPasses(n, g, w.run)):
 			m.fenced |= 1 << k
 		default:
 			m.good |= 1 << k
 		}
 	}
 	return m
+}
+
+// anotherPasses reports whether some attempt in a group holds a run.
+func (c *Config) anotherPasses(s *state, g group, ref uint8) bool {
+	for k := range s.workers {
+		if w := &s.workers[k]; g.has(k) && w.run == ref && c.passes(w, s.run(ref)) {
+			return true
+		}
+	}
+	return false
 }
 
 // land is the COMMIT, whose answer may be lost.
@@ -115,6 +125,8 @@ func (c *Config) commitMembers(n *state, m members) {
 		switch {
 		case m.good.has(k) && w.bad: // without BadIsNotEnded
 			c.end(n, w.run, succeeded)
+		case m.good.has(k) && !c.passes(w, n.run(w.run)): // without EndsByToken
+			n.run(w.run).effects++
 		case m.good.has(k):
 			c.commit(n, w)
 		case m.fenced.has(k): // without FencedUndoesGroup
