@@ -15,26 +15,29 @@ import (
 // leans on is switched off.
 func TestWithoutRule(t *testing.T) {
 	t.Parallel()
-	for rule, test := range map[failpoint.Switch]struct {
+	for name, test := range map[string]struct {
+		rule   failpoint.Switch
 		story  func(s *scene, broken bool)
 		breach string // what the oracle must say
 	}{
-		failpoint.Fence:          {frozenInTheHandler, "I2: doubled: "},
-		failpoint.Lease:          {frozenUnderItsLease, "I3: run "},
-		failpoint.Sweeper:        {leftToTheSweeper, "I4: lost: "},
-		failpoint.AckAfterCommit: {killedBeforeItsClaim, "I4: lost: "},
+		"fence":            {failpoint.Fence, frozenInTheHandler, "I2: doubled: "},
+		"fence of a group": {failpoint.Fence, frozenInTheGroup, "I2: doubled: "},
+		"group_fence":      {failpoint.GroupFence, frozenInTheGroup, "I2: doubled: "},
+		"lease":            {failpoint.Lease, frozenUnderItsLease, "I3: run "},
+		"sweeper":          {failpoint.Sweeper, leftToTheSweeper, "I4: lost: "},
+		"ack_after_commit": {failpoint.AckAfterCommit, killedBeforeItsClaim, "I4: lost: "},
 	} {
-		t.Run(string(rule), func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			t.Run("switched off is reported", func(t *testing.T) {
 				t.Parallel()
-				s := &scene{t: t, off: rule}
+				s := &scene{t: t, off: test.rule}
 				s.begin()
 				test.story(s, true)
 				s.within(brokenPatience, func() bool { return s.drained() && reported(s, test.breach) })
 				s.stop()
 				if !reported(s, test.breach) {
-					t.Errorf("without %s the oracle reports %q, want %q among it", rule, s.breaches(), test.breach)
+					t.Errorf("without %s the oracle reports %q, want %q among it", test.rule, s.breaches(), test.breach)
 				}
 			})
 			t.Run("in force leaves nothing to report", func(t *testing.T) {

@@ -27,7 +27,7 @@ func TestCrash(t *testing.T) {
 func stories() map[string]story {
 	all := map[string]story{}
 	for _, part := range []map[string]story{
-		pointStories(), sweepStories(), streamStories(), brokerStories(), postgresStories(), callerStories(), replayStories(),
+		pointStories(), queueStories(), sweepStories(), streamStories(), brokerStories(), postgresStories(), callerStories(), replayStories(),
 		cancelStories(), promotionStories(), retentionStories(), consumerStories(),
 	} {
 		maps.Copy(all, part)

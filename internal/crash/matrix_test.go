@@ -21,7 +21,8 @@ import (
 // rows are what must be tested: the places and events of the protocol at which a job can break.
 var rows = []string{
 	"before claim", "after claim, before run", "during run", "effects done, before commit", "COMMIT reply lost",
-	"after commit, before ack", "ack lost", "retry parked, before ack", "relay before publish", "after publish, before mark",
+	"queued effects, before their transaction", "queued effects done, before finish", "queued effects, before COMMIT",
+	"queued effects, COMMIT reply lost", "queued effects, after commit, before ack", "after commit, before ack", "ack lost", "retry parked, before ack", "relay before publish", "after publish, before mark",
 	"PubAck timeout", "stream purged", "stream deleted and recreated", "broker killed", "Postgres restarted",
 	"Postgres down for minutes", "a caller's transaction open for long on a claimed identity", "two sweepers",
 	"cancel racing finish", "promotion racing a new owner", "replay of a whole old stream", "retention racing replay",

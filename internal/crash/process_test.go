@@ -83,19 +83,30 @@ func (p *process) strikes() {
 	p.t.Helper()
 	select {
 	case fault := <-p.struck:
-		switch {
-		case strings.HasSuffix(fault, ": kill"):
-			p.wantKilled()
-		case strings.HasSuffix(fault, ": stop"):
-			var status syscall.WaitStatus
-			if _, err := syscall.Wait4(p.cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
-				p.t.Fatalf("the process is in state %x (%v), want it stopped", status, err)
-			}
-		}
+		p.happens(fault)
 	case <-p.ended:
-		p.t.Fatalf("the process ended before its fault: %v", p.cmd.Wait())
+		select {
+		case fault := <-p.struck: // which was its end
+			p.happens(fault)
+		default:
+			p.t.Fatalf("the process ended before its fault: %v", p.cmd.Wait())
+		}
 	case <-time.After(patience):
 		p.t.Fatalf("waited %s for the process to come to its fault", patience)
+	}
+}
+
+// happens waits until an announced kill or stop has happened.
+func (p *process) happens(fault string) {
+	p.t.Helper()
+	switch {
+	case strings.HasSuffix(fault, ": kill"):
+		p.wantKilled()
+	case strings.HasSuffix(fault, ": stop"):
+		var status syscall.WaitStatus
+		if _, err := syscall.Wait4(p.cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
+			p.t.Fatalf("the process is in state %x (%v), want it stopped", status, err)
+		}
 	}
 }
 

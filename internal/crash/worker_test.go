@@ -40,8 +40,9 @@ const leaseOf = "OPRUN_CRASH_TEST_LEASE"
 
 // args are the input of a job. The key is its identity.
 type args struct {
-	Key   string `json:"key"`
-	Fails bool   `json:"fails"` // its first attempt does
+	Key    string `json:"key"`
+	Fails  bool   `json:"fails"`  // its first attempt does
+	Queues bool   `json:"queues"` // its effect is queued, and comes with those of others
 }
 
 // declare is the catalogue of the worker processes, with attempts to spare for the faults.
@@ -57,6 +58,9 @@ func declare(lease time.Duration) (*catalog.Catalog, error) {
 
 // write is the handler. It does not look at its context: what keeps a late one from doing harm is the ledger alone.
 func write(ctx context.Context, job *jobs.Job[args]) error {
+	if job.Args.Queues {
+		return queue(job)
+	}
 	ctx = context.WithoutCancel(ctx)
 	if job.Args.Fails && job.Attempt == 1 {
 		return errors.New("the first attempt fails")
@@ -68,6 +72,17 @@ func write(ctx context.Context, job *jobs.Job[args]) error {
 		_, err := tx.Exec(ctx, "insert into effects values ($1, $2)", job.RunID, job.Attempt)
 		return err
 	})
+}
+
+// queue is the handler of jobs that end together with others: on the next half of a second.
+func queue(job *jobs.Job[args]) error {
+	const half = time.Second / 2
+	<-time.After(half - time.Duration(time.Now().UnixNano())%half)
+	job.Queue("insert into effects values ($1, $2)", job.RunID, job.Attempt)
+	if job.Args.Fails && job.Attempt == 1 {
+		job.Queue("select 1 / $1::int", 0)
+	}
+	return nil
 }
 
 // beWorker is the main of a worker process: it works until SIGTERM.

@@ -8,7 +8,8 @@ const (
 	ClaimBefore   Point = "claim.before"         // the claim is about to be sent; error: it could not be
 	ClaimAfter    Point = "claim.after"          // it is committed, nothing runs yet; error: its answer was lost
 	RunDuring     Point = "run.during"           // for handlers of tests, which pass it themselves
-	FinishBefore  Point = "finish.before"        // a handler's effects are done, the run is not ended
+	GroupBefore   Point = "group.before"         // the transaction of a group of queued effects is about to begin; error: it could not
+	FinishBefore  Point = "finish.before"        // effects are done, the run is not ended
 	CommitBefore  Point = "finish.before_commit" // the run is ended in the effects' transaction, which is not committed
 	CommitAfter   Point = "commit.after"         // it is committed; error: the answer was lost
 	ParkAfter     Point = "park.after"           // a retry is parked; error: the answer was lost
@@ -29,5 +30,6 @@ const (
 	Fence          Switch = "fence"            // results are taken from whoever brings them, whatever their claim token
 	Sweeper        Switch = "sweeper"          // nobody looks for runs whose attempt stopped beating
 	Lease          Switch = "lease"            // a claim takes a run although somebody's lease on it is alive
+	GroupFence     Switch = "group_fence"      // a group of queued effects commits, although some of its attempts have lost their runs
 	AckAfterCommit Switch = "ack_after_commit" // messages are acknowledged before the ledger knows of them
 )

@@ -38,10 +38,10 @@ type plan struct {
 
 var (
 	points = []Point{
-		ClaimBefore, ClaimAfter, RunDuring, FinishBefore, CommitBefore, CommitAfter, ParkAfter, AckBefore, AckAfter,
+		ClaimBefore, ClaimAfter, RunDuring, GroupBefore, FinishBefore, CommitBefore, CommitAfter, ParkAfter, AckBefore, AckAfter,
 		PublishBefore, PubAck, MarkBefore, SweepBefore, SweepAfter,
 	}
-	switches = []Switch{Fence, Sweeper, Lease, AckAfterCommit}
+	switches = []Switch{Fence, Sweeper, Lease, GroupFence, AckAfterCommit}
 )
 
 // parse reads both variables; an empty one asks for nothing.

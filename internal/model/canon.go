@@ -11,15 +11,21 @@ func (c *Config) canonical(s *state) {
 	c.clear(s)
 	s.sortMessages()
 	s.renameTokens()
-	if c.compareWorkers(&s.workers[0], &s.workers[1]) > 0 {
-		s.workers[0], s.workers[1] = s.workers[1], s.workers[0]
+	c.sortWorkers(s)
+}
+
+func (c *Config) sortWorkers(s *state) {
+	for i := 1; i < c.slots(); i++ {
+		for j := i; j > 0 && c.compareWorkers(&s.workers[j-1], &s.workers[j]) > 0; j-- {
+			s.workers[j-1], s.workers[j] = s.workers[j], s.workers[j-1]
+		}
 	}
 }
 
 func (c *Config) clear(s *state) {
 	for i := range s.runs {
 		if r := &s.runs[i]; r.terminal() {
-			r.due, r.lease, r.idUsed, r.cancel, r.followUp, r.seq, r.nth = now, noLease, false, false, false, 0, 0
+			r.due, r.lease, r.idUsed, r.cancel, r.followUp, r.hurt, r.seq, r.nth = now, noLease, false, false, false, false, 0, 0
 			if !s.askedAbout(uint8(i + 1)) {
 				r.attempt = 0
 			}
@@ -95,7 +101,7 @@ func (c *Config) compareWorkers(a, b *worker) int {
 		cmp.Compare(a.token, b.token), cmp.Compare(a.key, b.key), compareBools(a.lapsed, b.lapsed), compareBools(a.taken, b.taken),
 		compareBools(a.late, b.late), compareBools(a.named, b.named), compareBools(a.active, b.active), compareBools(a.below, b.below),
 		compareBools(a.seen, b.seen), compareBools(a.sure, b.sure), cmp.Compare(a.attempt, b.attempt), cmp.Compare(a.seq, b.seq),
-		cmp.Compare(a.nth, b.nth))
+		cmp.Compare(a.nth, b.nth), compareBools(a.bad, b.bad))
 }
 
 // renameTokens numbers tokens in the order of the rows that carry them.

@@ -116,7 +116,7 @@ func (c *Config) claimNew(s *state, w *worker) bool {
 	if ref == 0 || !w.active || w.below || w.seen || c.cooling(s) != 0 {
 		return false
 	}
-	if s.run(ref).status != absent || c.conflict(s, running, false, 0) != 0 {
+	if s.run(ref).status != absent || c.conflict(s, w.key, running, false, 0) != 0 {
 		return false
 	}
 	c.insertFor(s, w, ref)
@@ -183,7 +183,7 @@ func (c *Config) claimOwn(s *state, w *worker, ref uint8) {
 func (c *Config) takeable(s *state, w *worker, ref uint8) bool {
 	r := s.run(ref)
 	free := r.status == queued || r.lease == ended || r.status == running && !c.Rules.Has(LeaseChecked)
-	locked := c.Rules.Has(JoinLocks) && s.locked(ref)
+	locked := s.locked(ref) && (c.Rules.Has(JoinLocks) || r.landing)
 	waits := r.followUp && c.Rules.Has(FollowUpWaits)
 	parked := r.due == never && c.Rules.Has(ParkedIsNotTaken)
 	return r.active() && free && !waits && !parked && !locked && r.due != backoff && w.active && c.hasBody(w, r)
@@ -200,7 +200,7 @@ func (w *worker) isOrigin(r *run) bool { return !w.named && w.key == r.by && w.n
 
 // claimStanding judges a delivery without a run of its own, by what stands in its way.
 func (c *Config) claimStanding(s *state, w *worker) {
-	owner := s.owner()
+	owner := c.owner(s, w.key)
 	switch {
 	case w.seen:
 		w.stage = acking
@@ -224,7 +224,7 @@ func (c *Config) claimStanding(s *state, w *worker) {
 
 func (c *Config) joinOwner(s *state, w *worker, owner uint8) {
 	begun := s.run(owner).status == running
-	switch heir := s.heir(); {
+	switch heir := c.heir(s, w.key); {
 	case !begun || !c.FollowUp:
 		s.join(c, w, owner, begun)
 	case !c.Rules.Has(FollowUpOfRunning):
@@ -259,7 +259,7 @@ func (s *state) ever(c *Config) uint8 {
 // wait is wait.sql: the delivery becomes the follow-up, unless another is quicker.
 func (c *Config) wait(s *state, w *worker) {
 	ref := c.names(s, w)
-	if ref == 0 || s.run(ref).status != absent || c.conflict(s, queued, true, 0) != 0 {
+	if ref == 0 || s.run(ref).status != absent || c.conflict(s, w.key, queued, true, 0) != 0 {
 		w.stage = delivered
 		return
 	}

@@ -20,11 +20,21 @@ type Config struct {
 	Undated   bool    // request ids carry no time: the horizon cannot judge them
 	Retention bool    // terminal runs grow old and are deleted
 	Poison    bool    // every attempt kills its worker
+	Apart     bool    // each request is for a job of its own; not with FollowUp, Once or Cooldown
+	Queue     bool    // handlers queue their effects, for one transaction of many; the workers are slots of one process
 	// Statements takes claims apart into snapshots and writes. It finds races, and multiplies the states.
 	Statements bool
 	Faults     Budget
 	Rules      Rules
 	Ignore     []Invariant // not checked, to see what else misses a rule
+}
+
+// slots is how many workers there are: two, and a third where three jobs can be a group.
+func (c *Config) slots() int {
+	if c.Queue && len(c.Requests) == maxRequests {
+		return maxWorkers
+	}
+	return 2
 }
 
 // sequences reports whether places in the stream are told apart by number.

@@ -3,8 +3,8 @@
 // faults. [Search] visits every state that can be reached, checks the invariants (I1–I12) in each, and asks at the end
 // whether from each of them the system, left alone, still brings every accepted request to its end (I4, I6, I7).
 //
-// It promises that a configuration without a [Violation] has none within its bounds: one identity, up to three
-// requests, four runs, four messages, two workers. It says nothing about scopes (I11), summaries (I13), or time: a
+// It promises that a configuration without a [Violation] has none within its bounds: one identity (groups: one
+// each), up to three requests, four runs, four messages, two workers (a group of three: three). It says nothing about scopes (I11), summaries (I13), or time: a
 // lease, a backoff or a cooldown can end at any moment, so that whatever holds does not rest on durations.
 //
 // Each rule of the protocol is a switch ([Rule]). The tests drop them one by one, and each must be missed: a rule that

@@ -13,6 +13,7 @@ const (
 	Crash          Fault = iota // a worker dies: kill -9
 	Pause                       // a lease ends while its holder is alive: SIGSTOP, or a database that does not answer
 	HandlerFails                // a handler returns an error
+	StatementFails              // a handler has queued a statement that fails
 	CommitUnknown               // the reply to a COMMIT is lost
 	CallerAborts                // a caller rolls its transaction back
 	CallerRepeats               // a caller does not learn that its transaction committed, and asks again
@@ -53,7 +54,8 @@ func (b Budget) String() string {
 }
 
 var faultNames = [numFaults]string{
-	Crash: "crash", Pause: "pause", HandlerFails: "handler fails", CommitUnknown: "commit unknown", CallerAborts: "caller aborts",
+	Crash: "crash", Pause: "pause", HandlerFails: "handler fails", StatementFails: "statement fails",
+	CommitUnknown: "commit unknown", CallerAborts: "caller aborts",
 	CallerRepeats: "caller repeats",
 	MessageLost:   "message lost", StreamMadeAnew: "stream made anew", AckLost: "ack lost", Redelivered: "redelivered",
 	PublishedTwice: "published twice", Replayed: "replayed", RelayDies: "relay dies", CancelAsked: "cancel", Suspended: "suspended",

@@ -12,7 +12,14 @@ var (
 	ledgerFirst  = []Entry{LedgerFirst, LedgerFirst}
 	messageFirst = []Entry{MessageFirst, MessageFirst}
 	mixed        = []Entry{LedgerFirst, MessageFirst}
+
+	threeMessages = []Entry{MessageFirst, MessageFirst, MessageFirst}
 )
+
+// grouped are jobs of their own whose handlers queue their effects.
+func grouped(requests []Entry, faults Budget) Config {
+	return Config{Requests: requests, Apart: true, Queue: true, Faults: faults}
+}
 
 func protocolHolds() []whole {
 	return []whole{
@@ -54,6 +61,13 @@ func protocolHolds() []whole {
 		{"retention, undated requests: replay, published twice", Config{Requests: messageFirst, Retention: true, Undated: true, Faults: Faults(Replayed, PublishedTwice)}},
 		{"once, both ways: crash, error, redelivery, lost ack", Config{Requests: mixed, Once: true, Faults: Faults(Crash, HandlerFails, Redelivered, AckLost)}},
 		{"cooldown, both ways: crash, lost ack, error", Config{Requests: mixed, Cooldown: true, Faults: Faults(Crash, AckLost, HandlerFails)}},
+		{"groups of three: pause, bad statement, unknown commit", grouped(threeMessages, Faults(Pause, StatementFails, CommitUnknown))},
+		{"groups, message-first: crash, pause, bad statement", grouped(messageFirst, Faults(Crash, Pause, StatementFails))},
+		{"groups, both ways: pause, bad statement, unknown commit, redelivery", grouped(mixed, Faults(Pause, StatementFails, CommitUnknown, Redelivered))},
+		{"groups, ledger-first: crash, bad statement, unknown commit", grouped(ledgerFirst, Faults(Crash, StatementFails, CommitUnknown))},
+		{"groups, message-first: two bad statements, unknown commit, error, lost ack", grouped(messageFirst, Faults(StatementFails, StatementFails, CommitUnknown, HandlerFails, AckLost))},
+		{"groups, message-first: cancel, unknown commit, pause", grouped(messageFirst, Faults(CancelAsked, CommitUnknown, Pause))},
+		{"groups of one, with a follow-up: crash, bad statement, unknown commit", Config{Requests: mixed, FollowUp: true, Queue: true, Faults: Faults(Crash, StatementFails, CommitUnknown)}},
 		{"an operator's retry, with a follow-up: cancel, crash", Config{Requests: []Entry{LedgerFirst, MessageFirst, Retry}, FollowUp: true, Faults: Faults(CancelAsked, Crash)}},
 		{"an operator's retry of what happens once: crash, redelivery", Config{Requests: []Entry{MessageFirst, MessageFirst, Retry}, Once: true, Faults: Faults(Crash, Redelivered)}},
 	}

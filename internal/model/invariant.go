@@ -16,8 +16,9 @@ const (
 	I8                    // terminal is final
 	I9                    // only the holder of the claim token changes a running row
 	I10                   // acknowledged means ended, or durable in the ledger
-	I12                   // counters never exceed terminal rows
+	I12                   // counters never exceed terminal rows, and no success is missing in them when no process died
 	OwnInput              // a run executes its own input: the row's, or the body of the very message that made it
+	OwnFault              // an attempt loses its run only for what went wrong with itself
 	StaysParked           // nothing but its tenant's resumption makes a parked run due
 )
 
@@ -26,7 +27,7 @@ func (i Invariant) String() string { return invariantNames[i] }
 
 var invariantNames = map[Invariant]string{
 	Holds: "holds", I1: "I1", I2: "I2", I3: "I3", I4: "I4", I5: "I5", I6: "I6", I7: "I7", I8: "I8", I9: "I9", I10: "I10", I12: "I12",
-	OwnInput: "own input", StaysParked: "stays parked",
+	OwnInput: "own input", OwnFault: "own fault", StaysParked: "stays parked",
 }
 
 // check returns the first invariant that a state breaks.
@@ -50,14 +51,15 @@ func (c *Config) unless(broken Invariant) Invariant {
 }
 
 func (c *Config) checkIdentity(s *state) Invariant {
-	var owners, followUps, once int
+	var owners, followUps [maxRequests + 1]uint8 // by identity
+	once := 0
 	for i := range s.runs {
 		r := &s.runs[i]
 		switch {
 		case r.active() && r.followUp:
-			followUps++
+			followUps[c.identity(r.by)]++
 		case r.active():
-			owners++
+			owners[c.identity(r.by)]++
 		}
 		if c.Once && r.status != absent && !c.retried(r) {
 			once++
@@ -66,8 +68,10 @@ func (c *Config) checkIdentity(s *state) Invariant {
 			return c.unless(I1)
 		}
 	}
-	if owners > 1 || followUps > 1 || once > 1 {
-		return c.unless(I1)
+	for i := range owners {
+		if owners[i] > 1 || followUps[i] > 1 || once > 1 {
+			return c.unless(I1)
+		}
 	}
 	return Holds
 }
@@ -83,7 +87,7 @@ func (c *Config) checkRuns(s *state) Invariant {
 			broken = I2
 		case r.attempt > c.Attempts:
 			broken = I7
-		case r.counted > 1:
+		case r.counted > 1, r.counted == 1 && !r.terminal(), c.uncounted(s, uint8(i+1)):
 			broken = I12
 		}
 		if broken = c.unless(broken); broken != Holds {
@@ -93,16 +97,31 @@ func (c *Config) checkRuns(s *state) Invariant {
 	return Holds
 }
 
-// checkLeases asks the workers: one that has not lost its lease believes in it.
-func (c *Config) checkLeases(s *state) Invariant {
-	believers := 0
+// uncounted reports whether a success is counted by nobody, though no process has died: none is at the run any more.
+func (c *Config) uncounted(s *state, ref uint8) bool {
+	if s.run(ref).status != succeeded || s.run(ref).counted > 0 || s.faults[Crash] < c.Faults[Crash] || c.Faults[Failover] > 0 {
+		return false
+	}
 	for i := range s.workers {
-		if w := &s.workers[i]; w.atRun() && !w.lapsed {
-			believers++
+		if s.workers[i].run == ref {
+			return false
 		}
 	}
-	if believers > 1 {
-		return c.unless(I3)
+	return true
+}
+
+// checkLeases asks the workers: one that has not lost its lease believes in it.
+func (c *Config) checkLeases(s *state) Invariant {
+	var believers [maxRequests + 1]uint8 // by identity
+	for i := range s.workers {
+		w := &s.workers[i]
+		if !w.atRun() || w.lapsed {
+			continue
+		}
+		of := c.identity(s.run(w.run).by)
+		if believers[of]++; believers[of] > 1 {
+			return c.unless(I3)
+		}
 	}
 	return Holds
 }

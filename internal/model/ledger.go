@@ -4,20 +4,43 @@ package model
 
 // conflict returns the row that keeps another out of an identity's unique index, as the index sees it: it knows of
 // rows whose transactions are open. Once rows keep their place for ever.
-func (c *Config) conflict(s *state, st status, followUp bool, except uint8) uint8 {
+func (c *Config) conflict(s *state, by uint8, st status, followUp bool, except uint8) uint8 {
 	if !c.Rules.Has(IdentityIsUnique) {
 		return 0
 	}
 	for i := range s.runs {
 		r, ref := &s.runs[i], uint8(i+1)
 		switch {
-		case ref == except || r.status == absent:
+		case ref == except || r.status == absent || c.identity(r.by) != c.identity(by):
 		case r.active() && c.Rules.Has(SlotByFollowUp) && r.followUp == followUp:
 			return ref
 		case r.active() && !c.Rules.Has(SlotByFollowUp) && r.status == st:
 			return ref
 		case c.Once && c.Rules.Has(OnceIsForEver) && !followUp && !c.retried(r):
 			return ref
+		}
+	}
+	return 0
+}
+
+// identity is what a request is for.
+func (c *Config) identity(by uint8) uint8 {
+	if c.Apart {
+		return by
+	}
+	return 0
+}
+
+// owner returns the active run that holds a request's identity, as a committed snapshot shows it.
+func (c *Config) owner(s *state, by uint8) uint8 { return c.holder(s, by, false) }
+
+// heir returns the follow-up that waits.
+func (c *Config) heir(s *state, by uint8) uint8 { return c.holder(s, by, true) }
+
+func (c *Config) holder(s *state, by uint8, followUp bool) uint8 {
+	for i := range s.runs {
+		if r := &s.runs[i]; r.active() && !r.hidden && r.followUp == followUp && c.identity(r.by) == c.identity(by) {
+			return uint8(i + 1)
 		}
 	}
 	return 0
@@ -85,6 +108,7 @@ func (c *Config) abandon(s *state, r *run) {
 	if r.token == 0 {
 		return
 	}
+	c.forfeit(s, r)
 	for i := range s.workers {
 		if w := &s.workers[i]; w.token == r.token {
 			w.taken = true
@@ -107,15 +131,15 @@ func (c *Config) end(s *state, ref uint8, as status) {
 		}
 	}
 	if c.Rules.Has(PromotedAtEnd) && !wasFollowUp {
-		c.promote(s)
+		c.promote(s, r.by)
 	}
 }
 
 // promote is promote.sql: it passes over a follow-up that somebody has locked, and cannot see one whose transaction is
 // open.
-func (c *Config) promote(s *state) {
-	heir := s.heir()
-	if heir == 0 || s.locked(heir) || c.conflict(s, queued, false, heir) != 0 {
+func (c *Config) promote(s *state, by uint8) {
+	heir := c.heir(s, by)
+	if heir == 0 || s.locked(heir) || c.conflict(s, by, queued, false, heir) != 0 {
 		return
 	}
 	r := s.run(heir)
@@ -136,7 +160,7 @@ func (c *Config) nextDispatch(s *state, ref uint8) {
 // requeue puts a running run back into the queue. It reports whether the index lets it.
 func (c *Config) requeue(s *state, ref uint8, when due) bool {
 	r := s.run(ref)
-	if c.conflict(s, queued, r.followUp, ref) != 0 {
+	if c.conflict(s, r.by, queued, r.followUp, ref) != 0 {
 		return false
 	}
 	if r.terminal() {

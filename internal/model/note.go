@@ -1,6 +1,9 @@
 package model
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // A note says what a step does. It is words and two places for references, so that it costs nothing until a
 // counterexample is told.
@@ -23,6 +26,7 @@ const (
 	requestWord
 	againWord
 	stageWord
+	runsWord // a bit for each
 )
 
 var blank = word{}
@@ -59,9 +63,21 @@ func (w word) String() string {
 		return fmt.Sprintf("request %d, published again,", w.ref)
 	case stageWord:
 		return stageNames[w.ref]
+	case runsWord:
+		return runsText(w.ref)
 	case noWord:
 	}
 	return ""
+}
+
+func runsText(runs uint8) string {
+	var each []string
+	for ref := uint8(1); ref <= maxRuns; ref++ {
+		if runs&(1<<ref) != 0 {
+			each = append(each, runNote(ref).String())
+		}
+	}
+	return strings.Join(each, " and ")
 }
 
 func (n note) String() string {
@@ -77,6 +93,6 @@ func (n note) String() string {
 
 var stageNames = [...]string{
 	idle: "idle", delivered: "to be claimed", inserting: "inserting", missed: "to be looked up", judging: "being looked up",
-	waiting: "to wait as a follow-up", parking: "being parked", executing: "executing", effected: "executing", failing: "failing",
+	waiting: "to wait as a follow-up", parking: "being parked", executing: "executing", gathered: "waiting for its group", effected: "executing", failing: "failing",
 	asking: "asking", acking: "to be acked", naking: "to be naked",
 }

@@ -7,7 +7,7 @@ func (c *Config) timeSteps(b *branches) {
 		ref := uint8(i + 1)
 		r := b.from.run(ref)
 		if r.status == running && r.lease == live {
-			b.endLease(ref)
+			c.endLease(b, ref)
 		}
 		if r.cooling {
 			n := *b.from
@@ -21,20 +21,25 @@ func (c *Config) timeSteps(b *branches) {
 }
 
 // endLease is a fault only while the holder lives: else it is what leases are for.
-func (b *branches) endLease(ref uint8) {
+func (c *Config) endLease(b *branches, ref uint8) {
 	n := *b.from
 	n.run(ref).lease = ended
-	alive := false
+	alive, unbeaten := false, false
 	for k := range n.workers {
 		if w := &n.workers[k]; w.token == n.run(ref).token {
 			w.lapsed, alive = true, alive || w.stage != idle
+			unbeaten = w.stage == gathered && !c.Rules.Has(GatheredBeats)
 		}
 	}
-	if alive {
+	switch {
+	case unbeaten:
+		b.step(&n, "time: the lease of %s ends, nobody beating while it waits for its group", runNote(ref), blank)
+	case alive:
+		n.run(ref).hurt = c.Queue
 		b.fault(Pause, &n, "time: the lease of %s ENDS while its holder is paused", runNote(ref), blank)
-		return
+	default:
+		b.step(&n, "time: the lease of %s ends, its holder being dead", runNote(ref), blank)
 	}
-	b.step(&n, "time: the lease of %s ends, its holder being dead", runNote(ref), blank)
 }
 
 // cancel ends a queued run. A running one is asked to stop: its identity stays owned until somebody ends it.

@@ -19,7 +19,7 @@ func (c *Config) park(s *state, w *worker) {
 	case r.status == queued && !r.followUp && !s.locked(ref) && (c.hasBody(w, r) || !w.named && !c.Rules.Has(ParkKeepsOwnBody)):
 		c.shelve(s, w, ref)
 		w.stage = acking
-	case r.status == absent && !w.named && c.conflict(s, queued, false, 0) == 0:
+	case r.status == absent && !w.named && c.conflict(s, w.key, queued, false, 0) == 0:
 		r = c.insertFor(s, w, ref)
 		r.due, r.input = never, own
 		w.stage = acking

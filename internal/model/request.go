@@ -26,8 +26,8 @@ func (c *Config) requestSteps(b *branches) {
 func (c *Config) ensure(b *branches, by uint8) {
 	n := *b.from
 	q, ref := n.request(by), by
-	owner, cooling := n.owner(), c.cooling(&n)
-	inTheWay := c.conflict(&n, queued, false, 0)
+	owner, cooling := c.owner(&n, by), c.cooling(&n)
+	inTheWay := c.conflict(&n, by, queued, false, 0)
 	switch {
 	case n.run(ref).status != absent: // only where ids are not told apart
 		return
@@ -59,12 +59,12 @@ func (c *Config) ensure(b *branches, by uint8) {
 // ensureFollowUp waits behind the running owner, or joins who does. It reports false when it has to wait for another
 // transaction.
 func (c *Config) ensureFollowUp(s *state, by uint8) bool {
-	if heir := s.heir(); heir != 0 {
+	if heir := c.heir(s, by); heir != 0 {
 		s.bind(by, heir, false)
 		s.request(by).locks = true
 		return true
 	}
-	if c.conflict(s, queued, true, 0) != 0 {
+	if c.conflict(s, by, queued, true, 0) != 0 {
 		return false
 	}
 	r := c.insert(s, by, by)
@@ -79,7 +79,7 @@ func (c *Config) repeat(b *branches, by uint8) {
 	q := n.request(by)
 	known := q.recorded || n.run(by).status != absent || c.Rules.Has(HorizonRefuses) && c.belowFloor(q)
 	if !known {
-		if c.conflict(&n, queued, false, 0) != 0 {
+		if c.conflict(&n, by, queued, false, 0) != 0 {
 			return
 		}
 		if q.created == 0 {
@@ -150,7 +150,7 @@ func (c *Config) retry(b *branches, by uint8) {
 	n := *b.from
 	q := n.request(by)
 	q.entry = accepted
-	if c.conflictOfRetry(&n) != 0 {
+	if c.conflictOfRetry(&n, by) != 0 {
 		q.entry = excused // the error names the run that holds the identity
 		b.step(&n, "operator: retries %s, and is refused", runNote(before.run), blank)
 		return
@@ -160,8 +160,8 @@ func (c *Config) retry(b *branches, by uint8) {
 }
 
 // conflictOfRetry is the index for a row that takes no place among what happens once.
-func (c *Config) conflictOfRetry(s *state) uint8 {
+func (c *Config) conflictOfRetry(s *state, by uint8) uint8 {
 	active := *c
 	active.Once = false
-	return active.conflict(s, queued, false, 0)
+	return active.conflict(s, by, queued, false, 0)
 }

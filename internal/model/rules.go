@@ -50,6 +50,17 @@ const (
 	HorizonFirst                         // retention deletes, then publishes the floor
 	UndatedKept                          // retention deletes runs whose ids carry no time
 	UndatedNotJudged                     // an id without a time is below every floor
+	ConfirmWaits                         // whether a commit happened is asked while it is under way, and not waited for
+	FencedUndoesGroup                    // a group commits although one of its members was fenced, whose effects stay
+	FencedTakesNobody                    // who was in a group with a fenced one is let go with it
+	EndsByToken                          // of two attempts of one run in a group, both are taken when one holds it
+	BadTakesNobody                       // who was in a group with a bad statement is let go when it fails
+	EndedByCommit                        // who was in a group with a bad statement is taken for ended, and it was rolled back
+	BadIsNotEnded                        // a job whose statement has failed is ended with the others
+	SavepointIsTheJobs                   // a statement that fails is undone, and what its job did before it stays
+	GroupAsks                            // a group whose commit had no answer is sent again at once
+	GroupSentAgain                       // a group whose commit had no answer, and did not happen, is let go
+	GatheredBeats                        // nobody beats for a job that waits for its group
 	numRules
 )
 
@@ -89,4 +100,7 @@ var ruleNames = [numRules]string{
 	ParkLocksTenant: "ParkLocksTenant", ResumeIsOneTransaction: "ResumeIsOneTransaction", ParkedIsNotTaken: "ParkedIsNotTaken",
 	HorizonRefuses: "HorizonRefuses", HorizonFirst: "HorizonFirst", UndatedKept: "UndatedKept",
 	UndatedNotJudged: "UndatedNotJudged",
+	ConfirmWaits:     "ConfirmWaits", FencedUndoesGroup: "FencedUndoesGroup", FencedTakesNobody: "FencedTakesNobody", EndsByToken: "EndsByToken", BadTakesNobody: "BadTakesNobody",
+	EndedByCommit: "EndedByCommit", BadIsNotEnded: "BadIsNotEnded", SavepointIsTheJobs: "SavepointIsTheJobs",
+	GroupAsks: "GroupAsks", GroupSentAgain: "GroupSentAgain", GatheredBeats: "GatheredBeats",
 }

@@ -46,15 +46,19 @@ func (t *taken) missing(test *testing.T, searches int) {
 
 // onlyWithoutARule are steps that the whole protocol does not have.
 var onlyWithoutARule = map[string]bool{
-	"worker: the handler of %s commits its effects by itself":      true,
-	"sweeper: reads that the lease of %s has ended":                true,
-	"sweeper: queues %s again, by its id":                          true,
-	"operator: makes its parked runs due":                          true,
-	"operator: dies before the parked runs are due":                true,
-	"relay: takes what stands in the place of %s for its payload":  true,
-	"relay: the stream does not answer for %s: message_lost":       true,
-	"retention: the floor passes %s, which is deleted":             true,
-	"producer of %s: the stream takes its message for a duplicate": true,
+	"worker: the handler of %s commits its effects by itself":                           true,
+	"sweeper: reads that the lease of %s has ended":                                     true,
+	"sweeper: queues %s again, by its id":                                               true,
+	"operator: makes its parked runs due":                                               true,
+	"operator: dies before the parked runs are due":                                     true,
+	"group of %s: %s has a bad statement, ROLLBACK, and all are let go":                 true,
+	"group of %s: %s has a bad statement, ROLLBACK, and the others are taken for ended": true,
+	"group of %s: %s is FENCED, ROLLBACK, and all are let go":                           true,
+	"time: the lease of %s ends, nobody beating while it waits for its group":           true,
+	"relay: takes what stands in the place of %s for its payload":                       true,
+	"relay: the stream does not answer for %s: message_lost":                            true,
+	"retention: the floor passes %s, which is deleted":                                  true,
+	"producer of %s: the stream takes its message for a duplicate":                      true,
 }
 
 // stepsInSource returns the words of every step.

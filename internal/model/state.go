@@ -5,7 +5,7 @@ const (
 	maxRequests = 3
 	maxRuns     = 4
 	maxMessages = 4
-	maxWorkers  = 2
+	maxWorkers  = 3
 )
 
 // Runs, requests and messages are referred to by their place counted from one, so that zero refers to none.
@@ -67,6 +67,8 @@ type run struct {
 	counted  uint8 // how often its end was counted
 	lost     bool  // it ended as run.message_lost
 	spare    bool  // a caller who joined it left its input
+	landing  bool  // a COMMIT is at it whose connection is lost: locked, and nobody knows
+	hurt     bool  // something has gone wrong with its attempt (where handlers queue their effects)
 }
 
 func (r *run) active() bool   { return r.status == queued || r.status == running }
@@ -142,6 +144,7 @@ const (
 	waiting         // before wait.sql
 	parking         // park.sql has seen the tenant suspended
 	executing       // the handler runs
+	gathered        // it has returned, and its effects wait for their group
 	effected        // its effects are committed, its run is not ended (without EffectsWithFinish)
 	failing         // the handler has failed; before requeue.sql
 	asking          // a COMMIT had no answer; before confirm.sql
@@ -162,6 +165,7 @@ type worker struct {
 	attempt uint8
 	lapsed  bool // its lease has ended
 	taken   bool // its attempt is recorded as abandoned
+	bad     bool // one of the statements that its handler queued fails
 	late    bool // delivered after its request was recorded as a joiner
 	active  bool // the snapshot has the tenant active
 	below   bool // the snapshot has the occurrence below the floor
@@ -203,23 +207,11 @@ func (s *state) blame(i Invariant) {
 	}
 }
 
-// owner returns the active run that holds the identity, as a committed snapshot shows it.
-func (l *ledger) owner() uint8 { return l.holder(false) }
-
-// heir returns the follow-up that waits.
-func (l *ledger) heir() uint8 { return l.holder(true) }
-
-func (l *ledger) holder(followUp bool) uint8 {
-	for i := range l.runs {
-		if r := &l.runs[i]; r.active() && !r.hidden && r.followUp == followUp {
-			return uint8(i + 1)
-		}
-	}
-	return 0
-}
-
-// locked reports whether a caller's open transaction has a run FOR SHARE.
+// locked reports whether a caller's open transaction has a run FOR SHARE, or a commit is at it.
 func (l *ledger) locked(ref uint8) bool {
+	if l.runs[ref-1].landing {
+		return true
+	}
 	for _, q := range l.requests {
 		if q.locks && q.run == ref {
 			return true
@@ -233,5 +225,5 @@ func (w *worker) holds(r *run) bool { return r.status == running && r.token == w
 
 // atRun reports whether a worker believes that it has a run.
 func (w *worker) atRun() bool {
-	return w.stage == executing || w.stage == effected || w.stage == failing
+	return w.stage == executing || w.stage == gathered || w.stage == effected || w.stage == failing
 }

@@ -24,6 +24,8 @@ func (c *Config) steps(from *state, list []branch) []branch {
 	for k := range from.workers {
 		c.workSteps(b, k)
 	}
+	c.groupSteps(b)
+	c.landSteps(b)
 	c.timeSteps(b)
 	c.tenantSteps(b)
 	c.retentionSteps(b)

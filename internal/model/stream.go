@@ -74,7 +74,7 @@ func (c *Config) deliver(b *branches, ref uint8) {
 	if !c.Rules.Has(UnlimitedDeliveries) && m.tries >= giveUpAfter {
 		return
 	}
-	for k := range b.from.workers {
+	for k := range c.slots() {
 		if b.from.workers[k].stage != idle {
 			continue
 		}

@@ -10,7 +10,7 @@ func (c *Config) sweepSteps(b *branches) {
 		case !c.Rules.Has(SweeperRuns):
 		case !c.Rules.Has(SweepRechecks):
 			c.carelessSweep(b, ref)
-		case r.status == running && r.lease == ended && r.due != never:
+		case r.status == running && r.lease == ended && r.due != never && !r.landing:
 			c.sweep(b, ref)
 		}
 		if r.status == queued && r.followUp && !r.hidden && c.Rules.Has(OrphansPromoted) {
@@ -58,7 +58,8 @@ func (c *Config) carelessSweep(b *branches, ref uint8) {
 // promoteOrphan brings a follow-up to the front whose owner ended at the moment it came. When a new owner is quicker,
 // the index refuses (23505), and it goes on waiting.
 func (c *Config) promoteOrphan(b *branches, ref uint8) {
-	if b.from.owner() != 0 || b.from.locked(ref) || c.conflict(b.from, queued, false, ref) != 0 {
+	by := b.from.run(ref).by
+	if c.owner(b.from, by) != 0 || b.from.locked(ref) || c.conflict(b.from, by, queued, false, ref) != 0 {
 		return
 	}
 	n := *b.from

@@ -26,8 +26,18 @@ func (c *Config) workSteps(b *branches, k int) {
 	default:
 		c.claimSteps(b, k)
 	}
+	c.die(b, k)
+}
+
+// die is kill -9, which takes all slots of a process where one transaction is for all of them.
+func (c *Config) die(b *branches, k int) {
 	n := *b.from
-	n.workers[k] = worker{}
+	for other := range n.workers {
+		if other == k || c.Queue {
+			n.hurt(c, &n.workers[other])
+			n.workers[other] = worker{}
+		}
+	}
 	b.fault(Crash, &n, "worker: DIES, having %s: %s", b.from.workers[k].subject(), b.from.workers[k].fate())
 }
 
@@ -46,7 +56,11 @@ func (c *Config) execute(b *branches, k int) {
 		b.step(&n, "worker: the handler of %s commits its effects by itself", runNote(w.run), blank)
 		return
 	}
-	c.finish(b, k)
+	if c.Queue {
+		c.gather(b, k)
+	} else {
+		c.finish(b, k)
+	}
 	if r := b.from.run(w.run); w.holds(r) && r.cancel { // the heartbeat has told it
 		n := *b.from
 		c.end(&n, w.run, cancelled)
@@ -56,6 +70,7 @@ func (c *Config) execute(b *branches, k int) {
 	}
 	n := *b.from
 	n.workers[k].stage = failing
+	n.hurt(c, w)
 	b.fault(HandlerFails, &n, "worker: the handler of %s fails", runNote(w.run), blank)
 }
 
@@ -94,6 +109,9 @@ func (c *Config) finish(b *branches, k int) {
 	lost = *b.from
 	lost.workers[k].stage = asking
 	b.fault(CommitUnknown, &lost, "worker: finish of %s, COMMIT: rolled back, and the REPLY IS LOST", runNote(w.run), blank)
+	lost = *b.from
+	lost.workers[k].stage, lost.run(w.run).landing = asking, true
+	b.fault(CommitUnknown, &lost, "worker: finish of %s, COMMIT: under way, and the CONNECTION IS LOST", runNote(w.run), blank)
 }
 
 func (c *Config) commit(s *state, w *worker) {
@@ -130,6 +148,7 @@ func (c *Config) giveBack(b *branches, k int) {
 			r.input = own
 		}
 	}
+	c.forfeit(&n, r)
 	w.stage = acking
 	b.step(&n, "worker: requeue of %s", runNote(w.run), blank)
 }
@@ -150,11 +169,15 @@ func (s *state) dropped(b *branches, k int) {
 }
 
 // confirm asks, after an unknown commit, whether this attempt ended its run: it did when the run has ended at its
-// attempt, and nobody is on record as having taken it away.
+// attempt, and nobody is on record as having taken it away. It waits for a commit that is still at the run
+// (confirm_wait.sql).
 func (c *Config) confirm(b *branches, k int) {
 	n := *b.from
 	w := &n.workers[k]
 	r := n.run(w.run)
+	if r.landing && c.Rules.Has(ConfirmWaits) {
+		return
+	}
 	ours := r.terminal() && r.attempt == w.attempt && !w.taken
 	if !c.Rules.Has(AbandonedRecorded) {
 		ours = r.terminal()
@@ -165,8 +188,34 @@ func (c *Config) confirm(b *branches, k int) {
 		b.step(&n, "worker: confirms that it ended %s", runNote(w.run), blank)
 		return
 	}
-	w.stage = failing
-	b.step(&n, "worker: learns that its end of %s did not commit", runNote(w.run), blank)
+	switch {
+	case !c.Queue:
+		w.stage = failing
+	case c.Rules.Has(GroupSentAgain):
+		w.stage = gathered
+	default:
+		n.letGo(1 << k)
+	}
+	b.step(&n, "worker: learns that its end of %s did not commit", runNote(b.from.workers[k].run), blank)
+}
+
+// landSteps are the end of a commit that nobody waits for any more: of all that its transaction holds, or of nothing.
+func (c *Config) landSteps(b *branches) {
+	done, undone := *b.from, *b.from
+	var runs group
+	for i := range b.from.runs {
+		if ref := uint8(i + 1); b.from.run(ref).landing {
+			runs |= 1 << ref
+			done.run(ref).landing, undone.run(ref).landing = false, false
+			done.run(ref).effects++
+			c.end(&done, ref, succeeded)
+		}
+	}
+	if runs == 0 {
+		return
+	}
+	b.step(&done, "ledger: the commit of %s lands", word{runsWord, uint8(runs)}, blank)
+	b.step(&undone, "ledger: the commit of %s is rolled back", word{runsWord, uint8(runs)}, blank)
 }
 
 func (c *Config) acknowledge(b *branches, k int) {

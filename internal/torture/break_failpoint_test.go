@@ -24,6 +24,7 @@ func TestWithoutRule(t *testing.T) {
 		slow   string // a failpoint that gives the faults time to hit
 	}{
 		{failpoint.Fence, []string{"consumer frozen"}, "I2: run ", ""},
+		{failpoint.GroupFence, []string{"consumer frozen"}, "I2: run ", "group.before=delay(50ms)"},
 		{failpoint.Lease, []string{"consumer frozen", "stream purged"}, "I3: run ", ""},
 		{failpoint.Sweeper, []string{"consumer killed", "stream made anew"}, "I4: run ", ""},
 		{failpoint.AckAfterCommit, []string{"consumer killed", "postgres killed"}, "I10: message ", "claim.before=delay(250ms)"},

@@ -3,6 +3,8 @@ create schema torture;
 create table torture.effects (run_id uuid not null, attempt integer not null, request bigint not null);
 create table torture.business (request bigint not null, run_id uuid not null);  -- the callers' own rows
 create index on torture.business (request);
+create table torture.parents (id integer primary key);
+create table torture.children (parent integer references torture.parents deferrable initially deferred); -- COMMIT refuses orphans
 create table torture.claims (run_id uuid not null, at timestamptz not null);    -- of types whose freshness is judged (I6)
 create table torture.violations (id bigserial, invariant text not null, run_id uuid not null, detail text not null);
 

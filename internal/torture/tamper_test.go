@@ -92,6 +92,12 @@ func (t tamperer) effects(run uuid.UUID) {
 	t.exec("delete from torture.effects where run_id = $1", run)
 	t.exec("insert into torture.effects select * from kept_effects")
 
+	// An effect that stays of a job whose statement behind it has failed.
+	t.exec("insert into torture.effects select id, attempt, 1 from oprun.operation_runs where type = 'torture.rotten' limit 1")
+	t.violated("I2", "failed with 1 effects", nil)
+	t.exec("delete from torture.effects e using oprun.operation_runs r where r.id = e.run_id and r.type = 'torture.rotten'")
+	t.violated("", "", nil)
+
 	stranger := uuid.New()
 	t.exec("insert into torture.effects values ($1, 1, 1)", stranger)
 	t.violated("I2", "which the ledger has not", nil)

@@ -28,8 +28,10 @@ func (w *Worker) effectsLoop() {
 			batch = append(batch, first)
 		}
 		batch, open = gatherEffects(batch, w.effects)
+		batch, again := once(batch)
 		var blocked []*attempt
 		left, blocked = w.carryOut(batch)
+		left = append(left, again...)
 		for _, a := range blocked {
 			places <- struct{}{}
 			singles.Go(func() {

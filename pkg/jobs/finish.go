@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -42,13 +43,14 @@ var errLocked = errors.New("a transaction has the run locked")
 // rest is what the ledger did not take of a batch.
 type rest struct {
 	refused []*attempt // they no longer own their runs
-	locked  []*attempt // a transaction has their runs locked
+	locked  []*attempt // a transaction has their runs locked, or the batch had another attempt of theirs
 }
 
 // handIn sorts a batch by what is to be done with it, and returns the attempts whose runs are locked.
 func (w *Worker) handIn(batch []*attempt) (locked []*attempt) {
 	var ended, parked []*attempt
 	var left rest
+	batch, left.locked = once(batch)
 	for _, a := range batch {
 		switch {
 		case a.work.end() != "":
@@ -64,6 +66,24 @@ func (w *Worker) handIn(batch []*attempt) (locked []*attempt) {
 	w.finish(ended, &left)
 	w.park(parked, &left)
 	return append(left.locked, w.refused(left.refused)...)
+}
+
+// once parts a batch so that no run is in it twice: the ledger answers by run. Again are those whose turn is later. A process
+// can have two attempts of a run in hand, when it, or the ledger, was away for longer than a lease.
+func once(batch []*attempt) (each, again []*attempt) {
+	if !slices.ContainsFunc(batch, func(a *attempt) bool { return a.number > 1 }) {
+		return batch, nil
+	}
+	seen := make(map[uuid.UUID]bool, len(batch))
+	for _, a := range batch {
+		if seen[a.hold.RunID] {
+			again = append(again, a)
+			continue
+		}
+		seen[a.hold.RunID] = true
+		each = append(each, a)
+	}
+	return each, again
 }
 
 // ledgerPatience is how long one statement may take before it is sent again on another connection.

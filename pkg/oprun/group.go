@@ -54,13 +54,15 @@ type group struct {
 // sorted returns the jobs that can run beside each other, and decides about the others.
 func (g *group) sorted() []int {
 	jobs := make([]int, 0, len(g.batch))
+	runs := make(map[uuid.UUID]bool, len(g.batch))
 	for i, q := range g.batch {
 		switch err := q.check(); {
 		case err != nil:
 			g.decide(i, Refused, err)
-		case q.changesSettings():
+		case q.changesSettings(), runs[q.RunID]: // of two attempts of one run, one has lost it, and finish.sql answers by run
 			g.decide(i, Alone, nil)
 		default:
+			runs[q.RunID] = true
 			jobs = append(jobs, i)
 		}
 	}
@@ -131,6 +133,9 @@ func (g *group) apart(ctx context.Context, jobs []int) error {
 // has its fate. What it finds out about a statement holds only when it commits: the fault may lie in the effects of a
 // neighbour that are taken back.
 func (g *group) transaction(ctx context.Context, jobs []int) (left []int, err error) {
+	if err := failpoint.Hit(failpoint.GroupBefore); err != nil {
+		return nil, err
+	}
 	conn, err := g.ledger.queued.Acquire(ctx)
 	if err != nil {
 		return nil, &unreached{err}
@@ -176,7 +181,7 @@ func (p *pass) land(ctx context.Context) (fenced []int, err error) {
 	for _, job := range fenced {
 		p.decide(job, Fenced, nil)
 	}
-	if len(fenced) > 0 {
+	if len(fenced) > 0 && !failpoint.Off(failpoint.GroupFence) {
 		return fenced, nil
 	}
 	if err := commitEffects(ctx, p.tx); err != nil {

@@ -132,6 +132,20 @@ func TestFinishQueued(t *testing.T) {
 			c.add(6, "insert into names values ('ada')")
 			c.want(map[int]Fate{0: Fenced, 6: Refused})
 		},
+		"two_attempts_of_one_run_are_judged_by_their_own_tokens": func(s *scene) {
+			c := s.crowd(2)
+			twice := s.delivery("twice")
+			stale := s.take(twice)
+			current := s.takeOver(twice)
+			c.batch = append(c.batch, Queued{succeeded(current), []Statement{effectOf(current)}}, Queued{succeeded(stale), []Statement{effectOf(stale)}})
+			settled, err := s.FinishQueued(s.t.Context(), c.batch)
+			must(s.t, err)
+			same(s.t, "fates", []Settled{{Landed, nil}, {Landed, nil}, {Landed, nil}, {Alone, nil}}, settled)
+			if err := s.FinishAlone(s.t.Context(), c.batch[3]); !IsFenced(err) {
+				s.t.Errorf("the stale attempt's end: %v, want it fenced", err)
+			}
+			c.wantWhole(2, true)
+		},
 		"a_constraint_that_commit_checks_is_the_fault_of_its_job_alone": func(s *scene) {
 			s.exec("create table parents (id int primary key)")
 			s.exec("create table children (parent int references parents deferrable initially deferred)")
