@@ -3,8 +3,8 @@ package jobs
 import "time"
 
 // linger is how long a result waits for others while results come in close order. It costs no job a start: claims
-// never linger. At a thousand jobs a second the statements it saves are a third of a job's CPU (docs/performance.md).
-const linger = 2 * time.Millisecond
+// never linger (docs/performance.md).
+const linger = 5 * time.Millisecond
 
 // gatherLoop makes batches of the results of attempts, until their channel is closed.
 func (w *Worker) gatherLoop() {

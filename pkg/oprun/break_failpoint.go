@@ -16,6 +16,7 @@ var _ = broken()
 func broken() bool {
 	if failpoint.Off(failpoint.Fence) {
 		finishSQL, requeueSQL = unfencedFinish(finishSQL), unfencedRequeue(requeueSQL)
+		finishOneSQL = unfencedOne(finishOneSQL)
 	}
 	if failpoint.Off(failpoint.Lease) {
 		claimKnownSQL = unleased(claimKnownSQL)
@@ -25,6 +26,11 @@ func broken() bool {
 
 // unfencedFinish takes a result from whoever brings it: the claim token no longer matters.
 func unfencedFinish(sql string) string { return swap(sql, " and r.claim_token = w.token", "") }
+
+// unfencedOne does the same for an attempt that has a transaction of its own.
+func unfencedOne(sql string) string {
+	return swap(sql, " and r.claim_token = $2::uuid", " and $2::uuid is not null")
+}
 
 // unfencedRequeue does the same for a retry. The token is recorded as it comes.
 func unfencedRequeue(sql string) string {

@@ -95,7 +95,7 @@ func (l *Ledger) Finish(ctx context.Context, results []Result) (map[uuid.UUID]bo
 		if err != nil {
 			return err
 		}
-		return l.whole(ctx, wait, followed(part, Result.hold), finishSQL, args, func(rows pgx.Rows) error {
+		return l.promoting(ctx, wait, followed(part, Result.hold), finishSQL, args, func(rows pgx.Rows) error {
 			ended, err := finished(rows, len(part))
 			maps.Copy(done, ended)
 			return err
@@ -111,14 +111,14 @@ func (l *Ledger) Finish(ctx context.Context, results []Result) (map[uuid.UUID]bo
 // held any longer would stall the heartbeat. The error is ErrFenced when the attempt no longer owns its run; then
 // roll back.
 func (t *Tx) Finish(ctx context.Context, result Result) error {
-	args, err := finishArgs([]Result{result})
+	sql, args, err := finishing(result)
 	if err != nil {
 		return err
 	}
 	var done map[uuid.UUID]bool
 	var batch pgx.Batch
 	batch.Queue(laneSettingsSQL)
-	batch.Queue(finishSQL, args...).Query(func(rows pgx.Rows) error {
+	batch.Queue(sql, args...).Query(func(rows pgx.Rows) error {
 		done, err = finished(rows, 1)
 		return err
 	})
@@ -132,6 +132,27 @@ func (t *Tx) Finish(ctx context.Context, result Result) error {
 		return fmt.Errorf("finish run %s: %w", result.RunID, ErrFenced)
 	}
 	return nil
+}
+
+// finishing is the statement that ends the run of one attempt, and its parameters.
+func finishing(r Result) (sql string, args []any, err error) {
+	if r.Attempt > 1 || r.Ended != AttemptSucceeded || len(r.Input) > 0 {
+		args, err = finishArgs([]Result{r})
+		return finishSQL, args, err
+	}
+	counts, failures, err := summaries(r)
+	return finishOneSQL, []any{rawID(r.RunID), rawID(r.Token), string(r.Outcome), counts, failures, millis(r.Cooldown)}, err
+}
+
+// summaries are what a result says of its work, as parameters.
+func summaries(r Result) (counts, failures string, err error) {
+	if counts, err = countsText(r.Counts); err != nil {
+		return "", "", fmt.Errorf("counts of run %s: %w", r.RunID, err)
+	}
+	if failures, err = failuresText(r.Failures); err != nil {
+		return "", "", fmt.Errorf("failures of run %s: %w", r.RunID, err)
+	}
+	return counts, failures, nil
 }
 
 // Confirm tells, after an unknown commit, which of these attempts did end their runs, and how. It is true for ever:
@@ -186,11 +207,8 @@ func finishArgs(results []Result) ([]any, error) {
 		outcomes[i], attempts[i], errors[i] = string(r.Outcome), string(r.Ended), errorText(r.Error)
 		inputs[i], causes[i], cooldowns[i] = string(r.Input), string(r.Cause), millis(r.Cooldown)
 		var err error
-		if counts[i], err = countsText(r.Counts); err != nil {
-			return nil, fmt.Errorf("counts of run %s: %w", r.RunID, err)
-		}
-		if failures[i], err = failuresText(r.Failures); err != nil {
-			return nil, fmt.Errorf("failures of run %s: %w", r.RunID, err)
+		if counts[i], failures[i], err = summaries(*r); err != nil {
+			return nil, err
 		}
 	}
 	return []any{

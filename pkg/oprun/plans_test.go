@@ -45,6 +45,7 @@ var hot = map[string][]string{
 	"forgotten":        nil,
 	"extend":           {"operation_runs_pkey"},
 	"finish":           {"operation_runs_pkey"},
+	"finish_one":       {"operation_runs_pkey"},
 	"confirm":          {"operation_run_attempts_pkey", "operation_runs_pkey"},
 	"confirm_wait":     {"operation_runs_pkey"},
 	"requeue":          {"operation_run_attempts_pkey", "operation_runs_pkey"},
@@ -125,7 +126,7 @@ func (s *scene) checkPlans() {
 	for _, name := range callers {
 		s.checkPlan(name, s.pool, "set local plan_cache_mode = 'force_generic_plan'")
 	}
-	for _, name := range []string{"finish", "promote"} {
+	for _, name := range []string{"finish", "finish_one", "promote"} {
 		s.checkPlan(name, s.pool, laneSettingsSQL)
 	}
 }

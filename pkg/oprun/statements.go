@@ -18,6 +18,7 @@ var (
 	promoteSQL        = statement("promote")
 	extendSQL         = statement("extend")
 	finishSQL         = statement("finish")
+	finishOneSQL      = statement("finish_one")
 	confirmWaitSQL    = statement("confirm_wait")
 	confirmSQL        = statement("confirm")
 	requeueSQL        = statement("requeue")
