@@ -21,6 +21,7 @@ var hot = map[string][]string{
 		"external_id_unique", "operation_run_deliveries_pkey", "operation_runs_pkey", "runs_active_tenant",
 		"runs_active_workspace", "runs_cooldown", "runs_once", "workspaces_pkey",
 	},
+	"claim_queued":     {"external_id_unique", "operation_runs_pkey", "workspaces_pkey"},
 	"wait":             {"external_id_unique", "workspaces_pkey"},
 	"park":             {"external_id_unique", "operation_runs_pkey"},
 	"promote":          {"operation_runs_pkey", "runs_active_tenant", "runs_active_workspace"},
