@@ -176,3 +176,25 @@ func TestEnsureInASessionOfAnotherKind(t *testing.T) {
 		})
 	}
 }
+
+// A plan for each single request would cost more than the request.
+func TestEnsureKeepsItsPlans(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	conn, err := s.pool.Acquire(t.Context())
+	must(t, err)
+	defer conn.Release()
+	for n := range 12 {
+		must(t, pgx.BeginFunc(t.Context(), conn, func(tx pgx.Tx) error {
+			_, made, err := s.On(tx).Ensure(t.Context(), s.request(fmt.Sprint(n)))
+			same(t, "created", true, made)
+			return err
+		}))
+	}
+	rows, err := conn.Query(t.Context(), `select custom_plans || ' ' || generic_plans from pg_prepared_statements
+		where statement like any (array['-- Decides: which of these requests create%', '-- Answers: runs, without their inputs%'])`)
+	must(t, err)
+	plans, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	must(t, err)
+	same(t, "plans made for one execution, and uses of the one that is kept", []string{"5 7", "5 7"}, plans)
+}
