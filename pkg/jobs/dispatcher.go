@@ -22,8 +22,7 @@ import (
 type Dispatcher struct {
 	ledger  *oprun.Ledger
 	catalog *catalog.Catalog
-	conn    *nats.Conn
-	config  DispatcherConfig
+	waker   *waker
 	options DispatchOptions
 }
 
@@ -57,7 +56,7 @@ type Dispatched struct {
 // [Dispatcher.Dispatch]; nil leaves the run to a relay's next look (Config.Poll of the workers).
 func NewDispatcher(ledger *oprun.Ledger, cat *catalog.Catalog, conn *nats.Conn, config DispatcherConfig) *Dispatcher {
 	config.Stream = cmp.Or(config.Stream, events.DefaultTopology().Stream)
-	return &Dispatcher{ledger: ledger, catalog: cat, conn: conn, config: config}
+	return &Dispatcher{ledger: ledger, catalog: cat, waker: &waker{conn: conn, subject: events.WakeSubject(config.Stream)}}
 }
 
 // With returns a copy that dispatches with these options, and with no others.
@@ -104,15 +103,6 @@ func (d *Dispatcher) DispatchTx(ctx context.Context, tx pgx.Tx, scope dedupe.Sco
 		return Dispatched{}, err
 	}
 	return Dispatched{run, created}, nil
-}
-
-// Wake has one worker's relay look at once, for callers of [Dispatcher.DispatchTx] who do not want to wait for its next
-// look after their commit. A wake-up that gets lost costs just that wait.
-func (d *Dispatcher) Wake() {
-	if d.conn == nil || !d.conn.IsConnected() { // the client would keep it for later, and later is too late
-		return
-	}
-	_ = d.conn.Publish(events.WakeSubject(d.config.Stream), nil)
 }
 
 // request checks what is asked for as a worker would check it on the wire, and computes what makes it the same as another.

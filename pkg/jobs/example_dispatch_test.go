@@ -47,6 +47,29 @@ func ExampleDispatcher_DispatchTx() {
 	// order 7 is confirmed
 }
 
+// Many jobs are one transaction and a few statements. The second order 7 joins the first.
+func ExampleDispatcher_DispatchMany() {
+	ctx := context.Background()
+	shop := openShop(ctx, (*shop).confirm)
+	defer shop.close()
+
+	runs, err := shop.dispatcher.DispatchMany(ctx, shop.tenant, "orders.confirm",
+		confirmation{OrderID: 7}, confirmation{OrderID: 8}, confirmation{OrderID: 7})
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	for _, run := range runs {
+		fmt.Println("created:", run.Created)
+	}
+	fmt.Println("the same run:", runs[2].ID == runs[0].ID)
+	// Output:
+	// created: true
+	// created: true
+	// created: false
+	// the same run: true
+}
+
 // shop is a program with a table of orders, a dispatcher and, in the same process, a worker.
 type shop struct {
 	pool       *pgxpool.Pool
@@ -57,7 +80,7 @@ type shop struct {
 }
 
 func openShop(ctx context.Context, confirm func(*shop, context.Context, *jobs.Job[confirmation]) error) *shop {
-	s := &shop{confirmed: make(chan string, 1)}
+	s := &shop{confirmed: make(chan string, 4)}
 	conn := must(devstack.Server(s).Connect())
 	s.Cleanup(conn.Close)
 	s.pool = must(pgxpool.New(ctx, devstack.Database(s)))

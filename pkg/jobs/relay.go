@@ -45,46 +45,62 @@ func (w *Worker) everyOrWoken(ctx context.Context, woken <-chan struct{}, step f
 // relayLoop publishes queued runs that are due: retries, runs left by dead workers, and runs that were born in the
 // ledger. Every worker relays, each what no other has taken; the broker drops what two of them publish all the same.
 func (w *Worker) relayLoop(ctx context.Context) {
-	r := &relay{Worker: w, publisher: events.NewPublisher(w.js, events.PublisherConfig{
-		Subjects: w.config.Subjects, AckTimeout: relayTurn, Tries: 1, // the next look is the next try
-	})}
-	woken, deafen := w.wakeUps()
+	bell := make(chan struct{}, 1) // written by whoever rings, never closed; rings that come while one waits are that one
+	r := newRelay(w, bell)
+	defer r.alarm.Stop()
+	deafen := w.wakeUps(bell)
 	defer deafen()
-	w.everyOrWoken(ctx, woken, r.once)
+	w.everyOrWoken(ctx, bell, r.once)
+	r.close()
+}
+
+// ring does not wait: a ring that waits to be heard is enough.
+func ring(bell chan<- struct{}) {
+	select {
+	case bell <- struct{}{}:
+	default:
+	}
 }
 
 // relayGroup is the queue group of the relays: a wake-up is for one of them, the others find nothing new to do.
 const relayGroup = "oprun-relay"
 
-// wakeUps has a channel that tells of runs to publish; wake-ups that come while one waits are that one. The channel is
-// never closed: the subscription writes to it until deafen. Without the subscription the relay looks now and then.
-func (w *Worker) wakeUps() (woken <-chan struct{}, deafen func()) {
-	bell := make(chan struct{}, 1)
-	subscription, err := w.js.Conn().QueueSubscribe(events.WakeSubject(w.config.Stream), relayGroup, func(*nats.Msg) {
-		select {
-		case bell <- struct{}{}:
-		default:
-		}
-	})
+// wakeUps has the bell ring when there are runs to publish, until deafen. Without the subscription the relay looks now and
+// then.
+func (w *Worker) wakeUps(bell chan<- struct{}) (deafen func()) {
+	subscription, err := w.js.Conn().QueueSubscribe(events.WakeSubject(w.config.Stream), relayGroup, func(*nats.Msg) { ring(bell) })
 	if err != nil {
 		w.log.Warn("relay hears no wake-ups", "error", err)
-		return nil, func() {}
+		return func() {}
 	}
-	return bell, func() { _ = subscription.Unsubscribe() }
+	return func() { _ = subscription.Unsubscribe() }
 }
 
+// relay is one worker's relay. It is for one goroutine.
 type relay struct {
 	*Worker
 	publisher *events.Publisher
+	alarm     *time.Timer // rings for what is to be recorded
+	aloft     []flight    // published; the broker's word on them is awaited when the next runs are on their way
+	landed    []landing   // in the stream, and not recorded
+}
+
+func newRelay(w *Worker, bell chan<- struct{}) *relay {
+	alarm := time.AfterFunc(relayTurn, func() { ring(bell) })
+	alarm.Stop() // there is nothing to record yet
+	return &relay{Worker: w, alarm: alarm, publisher: events.NewPublisher(w.js, events.PublisherConfig{
+		Subjects: w.config.Subjects, AckTimeout: relayTurn, Tries: 1, // the next look is the next try
+	})}
 }
 
 func (r *relay) once(ctx context.Context) (more bool) {
 	ask, cancel := context.WithTimeout(ctx, ledgerPatience)
 	defer cancel()
+	look := time.Now()
 	due, err := r.ledger.Due(ask, oprun.Relay{Limit: maxRelay, Turn: relayTurn, Types: r.config.Types, Stream: r.config.Stream})
 	r.heard(err)
 	if err == nil {
-		err = r.send(ask, due)
+		err = r.send(ask, look, due)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -96,12 +112,23 @@ func (r *relay) once(ctx context.Context) (more bool) {
 	return err == nil && len(due) == maxRelay
 }
 
-// send publishes what can be published, all at once, and records what the broker took. What fails stays due, but for
-// what no broker would ever take: that must not stand in the way of the others.
-func (r *relay) send(ctx context.Context, due []oprun.DueRun) error {
+// send publishes what can be published, all at once, and records what the broker took a while ago. What fails stays due,
+// but for what no broker would ever take: that must not stand in the way of the others.
+func (r *relay) send(ctx context.Context, look time.Time, due []oprun.DueRun) error {
+	more := len(due) == maxRelay
 	due, err := r.withoutWaiting(ctx, due)
-	errs := []error{err}
-	var flights []flight
+	before := r.aloft
+	errs := []error{err, r.launchAll(ctx, look, due), r.land(ctx, before)}
+	if !more {
+		errs = append(errs, r.land(ctx, r.aloft))
+		r.aloft = nil
+	}
+	return errors.Join(append(errs, r.record(ctx, recordAfter))...)
+}
+
+func (r *relay) launchAll(ctx context.Context, look time.Time, due []oprun.DueRun) error {
+	var errs []error
+	r.aloft = make([]flight, 0, len(due))
 	for _, run := range due {
 		pending, err := r.launch(ctx, run)
 		switch {
@@ -110,24 +137,13 @@ func (r *relay) send(ctx context.Context, due []oprun.DueRun) error {
 		case err != nil:
 			errs = append(errs, err)
 		case pending != nil:
-			flights = append(flights, flight{run, pending})
+			r.aloft = append(r.aloft, flight{run, pending, look})
 		}
 		if errors.Is(err, context.DeadlineExceeded) { // the broker is away, for the others as well
 			break
 		}
 	}
-	sent, err := r.land(ctx, flights)
-	errs = append(errs, err)
-	if len(sent) > 0 {
-		errs = append(errs, r.mark(ctx, sent))
-	}
 	return errors.Join(errs...)
-}
-
-// flight is a run on its way to the stream.
-type flight struct {
-	run     oprun.DueRun
-	pending *events.Pending
 }
 
 // launch publishes one run. Nothing and no error means that the run has ended as lost.
@@ -146,34 +162,6 @@ func (r *relay) launch(ctx context.Context, run oprun.DueRun) (*events.Pending, 
 		Identity: dedupe.Identity{Scope: run.Scope, Type: run.Type}, Input: run.Input, RunID: run.ID,
 		DispatchNo: run.DispatchNo, Initiator: run.Initiator,
 	})
-}
-
-// land waits for the broker's word on all of them, for as long as they are this relay's.
-func (r *relay) land(ctx context.Context, flights []flight) (sent []oprun.Publication, err error) {
-	ctx, cancel := context.WithTimeout(ctx, relayTurn)
-	defer cancel()
-	var errs []error
-	for _, f := range flights {
-		ack, err := f.pending.Wait(ctx)
-		if err == nil {
-			err = failpoint.Hit(failpoint.PubAck)
-		}
-		r.metrics.ofType(f.run.Type).publication(ack.Duplicate, err)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		sent = append(sent, oprun.Publication{RunID: f.run.ID, DispatchNo: f.run.DispatchNo, Seq: ack.Seq})
-	}
-	return sent, errors.Join(errs...)
-}
-
-// mark records what the broker took.
-func (r *relay) mark(ctx context.Context, sent []oprun.Publication) error {
-	if err := failpoint.Hit(failpoint.MarkBefore); err != nil {
-		return err
-	}
-	return r.ledger.Published(ctx, sent, 2*r.ackWait)
 }
 
 func isRefusal(err error) bool {

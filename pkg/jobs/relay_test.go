@@ -73,6 +73,46 @@ func TestRelay(t *testing.T) {
 		s.wantCountersEqualRows(first, second)
 	})
 
+	t.Run("records no publication of a run that is claimed at once", func(t *testing.T) {
+		t.Parallel()
+		s := newStack(t)
+		w := s.start(writing(), Config{Poll: 10 * time.Millisecond})
+		var ids []uuid.UUID
+		for i := range 20 {
+			ids = append(ids, s.dispatch(fmt.Sprint(i)))
+		}
+		s.settled(len(ids))
+		s.acknowledged()
+		check(t, w.stop())
+		s.wantOneEffectEach(ids...)
+		if n := s.count("select count(*) from oprun.operation_runs where attempt = 1 and dispatch_no = 0 and published_seq is null"); n != len(ids) {
+			t.Errorf("%d of %d runs were claimed before anything was recorded", n, len(ids))
+		}
+	})
+
+	t.Run("records the publication of a run that nobody claims, within its turn", func(t *testing.T) {
+		t.Parallel()
+		s := newStack(t)
+		gate := make(chan struct{})
+		w := s.start(handling(func(ctx context.Context, job *Job[keyed]) error {
+			<-gate
+			return writeEffect(ctx, job)
+		}), Config{Concurrency: 1, Poll: time.Hour})
+		inTheWay := s.publish(`{"key":"in the way"}`)
+		s.eventually("the first to run", func() bool {
+			return s.count("select count(*) from oprun.operation_runs where status = 'running'") == 1
+		})
+		waits := s.ask(s.dispatcher(), keyed{"waits"})
+		s.eventually("the other's publication to be recorded", func() bool { return s.run(waits.ID).DispatchNo == 1 })
+		if n := w.metric(t, "published_messages_total"); n != 1 {
+			t.Errorf("%v messages were published for one run", n)
+		}
+		close(gate)
+		s.settled(2)
+		s.acknowledged()
+		s.wantOneEffectEach(inTheWay, waits.ID)
+	})
+
 	t.Run("gives the handler the row's input, whatever the message says", func(t *testing.T) {
 		t.Parallel()
 		s := newStack(t)
@@ -210,8 +250,11 @@ func (s *stack) publishedInto(run uuid.UUID) {
 	s.t.Helper()
 	w := must(NewWorker(s.js, s.ledger, s.catalog, writing(), Config{}))(s.t)
 	check(s.t, w.bind(s.t.Context()))
-	r := &relay{Worker: w, publisher: s.publisher}
+	w.lifetime = s.t.Context()
+	r := newRelay(w, make(chan struct{}, 1))
 	r.once(s.t.Context())
+	r.close()
+	r.alarm.Stop()
 	if s.run(run).DispatchNo != 1 {
 		s.t.Fatal("the run was not published")
 	}

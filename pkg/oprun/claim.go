@@ -62,14 +62,18 @@ const (
 )
 
 // Claim asks for each delivery whether it may run; answers[i] is about batch[i]. It costs one statement when all
-// are new, and one more for the rest of them together.
+// are new, or all name runs that are queued, and one more for the rest of them together.
 //
 // It is idempotent by token: after an error the same batch may be sent again. It never waits long for a lock: a
 // delivery whose identity another transaction holds is Busy, and its neighbours are not held up. An error means
 // that some answers are unknown; claims that were made stay claims of their tokens.
 func (l *Ledger) Claim(ctx context.Context, who Claimer, batch []Delivery) ([]Answer, error) {
 	c := &claim{ledger: l, who: who, batch: batch, answers: make([]Answer, len(batch))}
-	fresh, known := c.sort(c.single())
+	fresh, named := c.sort(c.single())
+	known, err := c.take(ctx, named)
+	if err != nil {
+		return nil, fmt.Errorf("claim %d runs: %w", len(named), err)
+	}
 	for range claimRounds {
 		missed, err := c.insert(ctx, fresh)
 		if err != nil {
@@ -184,6 +188,27 @@ func (c *claim) executing(these []int, created []rawID) (missed []int) {
 		c.answers[i] = Answer{Verdict: dedupe.Execute, RunID: d.RunID, Attempt: 1, MaxAttempts: d.maxAttempts()}
 	}
 	return missed
+}
+
+// take answers the deliveries that name a run which is plainly queued, and returns the others.
+func (c *claim) take(ctx context.Context, these []int) (left []int, err error) {
+	err = apart(these, func(part []int, wait time.Duration) error {
+		return c.ledger.promoting(ctx, wait, nil, claimQueuedSQL, c.queuedArgs(part), func(rows pgx.Rows) error {
+			taken, err := readTaken(rows, len(part))
+			if err != nil {
+				return err
+			}
+			for _, i := range part {
+				if run, ours := taken[rawID(c.batch[i].RunID)]; ours {
+					c.answers[i] = run
+				} else {
+					left = append(left, i)
+				}
+			}
+			return nil
+		})
+	}, c.blocked)
+	return left, err
 }
 
 // settle asks about deliveries that created no run, and returns those that should try to create one again.

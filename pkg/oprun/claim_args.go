@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"oprun.example/pkg/dedupe"
@@ -95,6 +96,29 @@ func (c *claim) origins(these []int) origins {
 		from.times[at], from.initiators[at] = d.StoredAt, cmp.Or(d.Initiator, systemInitiator)
 	}
 	return from
+}
+
+// queuedArgs are the parameters of claim_queued.sql.
+func (c *claim) queuedArgs(these []int) []any {
+	cols := c.columns(these)
+	return []any{
+		cols.ids, cols.tenantScoped, cols.scopes, cols.types, cols.tokens, cols.leases, rawID(c.who.Worker), millis(c.who.AckWait),
+	}
+}
+
+// readTaken reads the rows of claim_queued.sql, by the runs' ids.
+func readTaken(rows pgx.Rows, capacity int) (map[rawID]Answer, error) {
+	taken := make(map[rawID]Answer, capacity)
+	var id rawID
+	var attempt, maxAttempts int32
+	var input []byte
+	_, err := pgx.ForEachRow(rows, []any{&id, &attempt, &maxAttempts, &input}, func() error {
+		taken[id] = Answer{
+			Verdict: dedupe.Execute, RunID: uuid.UUID(id), Attempt: int(attempt), MaxAttempts: int(maxAttempts), Input: input,
+		}
+		return nil
+	})
+	return taken, err
 }
 
 // knownArgs are the parameters of claim_known.sql.

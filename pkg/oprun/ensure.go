@@ -30,6 +30,12 @@ type Request struct {
 	Context       json.RawMessage // one JSON object, kept with the run; empty: {}
 }
 
+// Ensured is the run that stands for a request, as it was at that moment, and whether the request created it.
+type Ensured struct {
+	Run     Run
+	Created bool
+}
+
 // DefaultMaxAttempts is how often a run is tried when its type says nothing.
 const DefaultMaxAttempts = 5
 
@@ -38,6 +44,9 @@ const systemInitiator = "system"
 
 // emptyInput is the input of a job that has none.
 const emptyInput = "{}"
+
+// emptyContext is what is kept with a run of which there is nothing more to know.
+const emptyContext = "{}"
 
 // ErrOlderThanRetention says that a request is so old that the ledger may have forgotten its run.
 var ErrOlderThanRetention = errors.New("the request is older than what the ledger keeps")
@@ -63,17 +72,42 @@ func (l *Ledger) Ensure(ctx context.Context, r Request) (run Run, created bool, 
 	return l.ensure(ctx, r.Identity.Scope.Kind, r)
 }
 
-// ensure does it in a transaction of its own. It may wait for callers' transactions, and so must not keep one of the
-// ledger's own connections meanwhile. Each of its statements has to see what was committed before it.
-func (l *Ledger) ensure(ctx context.Context, kind dedupe.ScopeKind, r Request) (run Run, created bool, err error) {
-	err = pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		run, created, err = l.On(tx).ensure(ctx, kind, r)
+// EnsureAll is [Ledger.Ensure] for any number of requests, all of them in one transaction: answers[i] is about
+// requests[i]. Of two that ask for the same identity the second joins the first. After an error none of them has made a run,
+// unless [Unavailable] says that nobody knows.
+func (l *Ledger) EnsureAll(ctx context.Context, requests []Request) (answers []Ensured, err error) {
+	err = l.inTransaction(ctx, func(t *Tx) error {
+		answers, err = t.EnsureAll(ctx, requests)
 		return err
 	})
 	if err != nil {
+		return nil, err
+	}
+	return answers, nil
+}
+
+// ensure does it in one round trip when the request creates its run, and else in a transaction of its own. It may wait for
+// callers' transactions, and so must not keep one of the ledger's own connections meanwhile.
+func (l *Ledger) ensure(ctx context.Context, kind dedupe.ScopeKind, r Request) (run Run, created bool, err error) {
+	e, err := newEnsuring(kind, r)
+	if err != nil {
 		return Run{}, false, err
 	}
-	return run, created, nil
+	// Without a transaction of our own the two statements of the pipeline are one. In a session whose isolation is
+	// stricter than read committed it may fail to serialise: then nothing was written.
+	if err = e.fresh(ctx, l.pool); err != nil && !hasCode(err, unserialisable) || e.answer.Created {
+		return e.answer.Run, e.answer.Created, err
+	}
+	err = l.inTransaction(ctx, func(t *Tx) error { return e.join(ctx, t.db) })
+	if err != nil {
+		return Run{}, false, err
+	}
+	return e.answer.Run, e.answer.Created, nil
+}
+
+// inTransaction begins one on the caller's pool in which each statement sees what was committed before it.
+func (l *Ledger) inTransaction(ctx context.Context, do func(t *Tx) error) error {
+	return pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error { return do(l.On(tx)) })
 }
 
 // EnsureRunWithIdentity does it in the caller's transaction: the run exists when that commits. A queued run that it
@@ -92,33 +126,33 @@ func (t *Tx) Ensure(ctx context.Context, r Request) (Run, bool, error) {
 	return t.ensure(ctx, r.Identity.Scope.Kind, r)
 }
 
-func (t *Tx) ensure(ctx context.Context, kind dedupe.ScopeKind, r Request) (Run, bool, error) {
-	if got := r.Identity.Scope.Kind; got != kind {
-		return Run{}, false, fmt.Errorf("ensure run: the identity's scope is a %s, not a %s", got, kind)
+// EnsureAll is [Ledger.EnsureAll] in the caller's transaction.
+func (t *Tx) EnsureAll(ctx context.Context, requests []Request) ([]Ensured, error) {
+	all := make([]*ensuring, len(requests))
+	for i, r := range requests {
+		e, err := newEnsuring(r.Identity.Scope.Kind, r)
+		if err != nil {
+			return nil, fmt.Errorf("request %d: %w", i, err)
+		}
+		e.at, all[i] = i, e
 	}
-	id, created, err := t.ensureID(ctx, r)
-	if err != nil {
-		return Run{}, false, fmt.Errorf("ensure run of %s: %w", r.Identity.Type, err)
+	if err := settleAll(ctx, t.db, all); err != nil {
+		return nil, err
 	}
-	run, err := readRun(ctx, t.db, id)
-	return run, created, err
+	answers := make([]Ensured, len(all))
+	for _, e := range all {
+		answers[e.at] = e.answer
+	}
+	return answers, nil
 }
 
-// ensureID creates or joins, and records what a request with an id of its own joined.
-func (t *Tx) ensureID(ctx context.Context, r Request) (id uuid.UUID, created bool, err error) {
-	e := ensuring{Tx: t, Request: r}
-	if e.place, err = t.resolve(ctx, r.Identity.Scope); err != nil {
-		return uuid.Nil, false, err
+func (t *Tx) ensure(ctx context.Context, kind dedupe.ScopeKind, r Request) (Run, bool, error) {
+	e, err := newEnsuring(kind, r)
+	if err == nil {
+		err = e.fresh(ctx, t.db)
 	}
-	if e.known = r.ID != uuid.Nil; !e.known {
-		if e.ID, err = uuid.NewV7(); err != nil {
-			return uuid.Nil, false, err
-		}
+	if err == nil && !e.answer.Created {
+		err = e.join(ctx, t.db)
 	}
-	id, created, err = e.settle(ctx)
-	if err != nil || created || !e.known || id == r.ID {
-		return id, created, err
-	}
-	_, err = t.db.Exec(ctx, recordDeliverySQL, r.ID, id, dedupe.Duplicate.String())
-	return id, false, err
+	return e.answer.Run, e.answer.Created, err
 }

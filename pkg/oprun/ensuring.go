@@ -14,10 +14,55 @@ import (
 
 // ensuring is one request on its way to its run.
 type ensuring struct {
-	*Tx
 	Request
-	place place
-	known bool // the request has an id of its own
+	at     int  // its place among the caller's
+	known  bool // the request has an id of its own
+	tried  bool // its run could not be created a moment ago
+	place  place
+	db     DB
+	answer Ensured
+}
+
+func newEnsuring(kind dedupe.ScopeKind, r Request) (e *ensuring, err error) {
+	e = &ensuring{Request: r, known: r.ID != uuid.Nil}
+	if got := r.Identity.Scope.Kind; got != kind {
+		return e, fmt.Errorf("ensure run: the identity's scope is a %s, not a %s", got, kind)
+	}
+	if !e.known {
+		e.ID, err = uuid.NewV7()
+	}
+	return e, err
+}
+
+// join settles a request that has not created its run at once, and reads the run that stands for it.
+func (e *ensuring) join(ctx context.Context, db DB) error {
+	id, created, err := e.standing(ctx, db)
+	if err != nil {
+		return e.failed(err)
+	}
+	run, err := readRun(ctx, db, id)
+	if err == nil {
+		e.answer = Ensured{run, created}
+	}
+	return err
+}
+
+func (e *ensuring) failed(err error) error {
+	return fmt.Errorf("ensure run of %s: %w", e.Identity.Type, err)
+}
+
+// standing creates or joins, and records what a request with an id of its own joined.
+func (e *ensuring) standing(ctx context.Context, db DB) (id uuid.UUID, created bool, err error) {
+	e.db = db
+	if e.place, err = resolve(ctx, db, e.Identity.Scope); err != nil {
+		return uuid.Nil, false, err
+	}
+	id, created, err = e.settle(ctx)
+	if err != nil || created || !e.known || id == e.ID {
+		return id, created, err
+	}
+	_, err = db.Exec(ctx, recordDeliverySQL, e.ID, id, dedupe.Duplicate.String())
+	return id, false, err
 }
 
 // settle creates, joins or reads, and begins again when the holder ended between two of these.
@@ -64,23 +109,29 @@ func (e *ensuring) made(ctx context.Context) (id uuid.UUID, err error) {
 	return id, err
 }
 
+// create is left out the first time: who settles has tried it already.
 func (e *ensuring) create(ctx context.Context) (id uuid.UUID, err error) {
-	err = e.db.QueryRow(ctx, ensureNewSQL, append(e.row(), e.Once, e.Cools, e.context())...).Scan(&id)
-	return id, err
+	if e.tried {
+		e.tried = false
+		return id, pgx.ErrNoRows
+	}
+	return e.find(ctx, ensureNewSQL, newRunArgs([]*ensuring{e})...)
 }
 
-// row are the columns of a new run.
+// row are the columns of a follow-up.
 func (e *ensuring) row() []any {
 	return []any{
 		e.ID, e.place.workspace, e.place.tenant, e.Identity.Type, e.Identity.Hash[:], optional(e.RunAt),
 		e.input(), cmp.Or(e.InitiatorName, systemInitiator), optional(e.InitiatorID),
-		cmp.Or(e.MaxAttempts, DefaultMaxAttempts),
+		e.maxAttempts(),
 	}
 }
 
+func (e *ensuring) maxAttempts() int { return cmp.Or(e.MaxAttempts, DefaultMaxAttempts) }
+
 func (e *ensuring) input() string { return cmp.Or(string(e.Input), emptyInput) }
 
-func (e *ensuring) context() string { return cmp.Or(string(e.Context), "{}") }
+func (e *ensuring) context() string { return cmp.Or(string(e.Context), emptyContext) }
 
 // joinQueued locks a queued owner, for share unless it wants the request's input as a spare: it starts after the caller's
 // commit, and so covers the request (I6), and no longer depends on the stream.
@@ -130,8 +181,8 @@ type place struct {
 	tenant    *uuid.UUID
 }
 
-func (t *Tx) resolve(ctx context.Context, scope dedupe.Scope) (p place, err error) {
-	err = t.db.QueryRow(ctx, scopeSQL, scope.Kind == dedupe.TenantScope, scope.ID).Scan(&p.workspace, &p.tenant)
+func resolve(ctx context.Context, db DB, scope dedupe.Scope) (p place, err error) {
+	err = db.QueryRow(ctx, scopeSQL, scope.Kind == dedupe.TenantScope, scope.ID).Scan(&p.workspace, &p.tenant)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return p, fmt.Errorf("%s: %w", scope, ErrScopeUnknown)
 	}

@@ -50,6 +50,7 @@ const (
 	invalidSchema   = "3F000"
 	lockTimeout     = "55P03"
 	deadlock        = "40P01"
+	unserialisable  = "40001"
 	readOnly        = "25006" // a primary that has become a standby
 	queryCanceled   = "57014" // statement_timeout, too
 	serialization   = "40001"

@@ -21,6 +21,7 @@ var hot = map[string][]string{
 		"external_id_unique", "operation_run_deliveries_pkey", "operation_runs_pkey", "runs_active_tenant",
 		"runs_active_workspace", "runs_cooldown", "runs_once", "workspaces_pkey",
 	},
+	"claim_queued":     {"external_id_unique", "operation_runs_pkey", "workspaces_pkey"},
 	"wait":             {"external_id_unique", "workspaces_pkey"},
 	"park":             {"external_id_unique", "operation_runs_pkey"},
 	"promote":          {"operation_runs_pkey", "runs_active_tenant", "runs_active_workspace"},
@@ -74,7 +75,7 @@ var hot = map[string][]string{
 	"dead_letter":    {"dead_letters_pkey"},
 	"mark_requeued":  {"dead_letters_pkey"},
 	"scope":          {"external_id_unique", "workspaces_pkey"},
-	"ensure_new":     {"operation_run_deliveries_pkey", "runs_cooldown"},
+	"ensure_new":     {"external_id_unique", "operation_run_deliveries_pkey", "runs_cooldown", "workspaces_pkey"},
 	"ensure_queued":  {"runs_active_tenant", "runs_active_workspace"},
 	"ensure_running": {"runs_active_tenant", "runs_active_workspace"},
 }

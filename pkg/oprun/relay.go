@@ -82,7 +82,7 @@ type Publication struct {
 	Seq        uint64
 }
 
-// Published records publications that the broker acknowledged. A run that is not claimed within the wait, which
+// Published records publications that the broker acknowledged, of runs that are still queued; others are not touched. A run that is not claimed within the wait, which
 // grows with its age up to ten minutes, becomes due again.
 func (l *Ledger) Published(ctx context.Context, sent []Publication, wait time.Duration) error {
 	ids, numbers, seqs := make([]rawID, len(sent)), make([]int32, len(sent)), make([]int64, len(sent))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // Run is one row of the ledger as people and programs see it: all but the input and the claim token.
@@ -71,12 +72,26 @@ type Attempt struct {
 func (l *Ledger) Run(ctx context.Context, id uuid.UUID) (Run, error) { return readRun(ctx, l.db, id) }
 
 func readRun(ctx context.Context, db DB, id uuid.UUID) (Run, error) {
-	rows, err := db.Query(ctx, runSQL, id)
-	if err != nil {
-		return Run{}, fmt.Errorf("read run %s: %w", id, err)
+	runs, err := readRuns(ctx, db, []pgtype.UUID{idOf(id)})
+	if err == nil && len(runs) == 0 {
+		err = pgx.ErrNoRows
 	}
-	run, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Run])
-	return run, orNotFound(err, "run", id)
+	if err != nil {
+		return Run{}, orNotFound(err, "run", id)
+	}
+	return runs[0], nil
+}
+
+func readRuns(ctx context.Context, db DB, ids []pgtype.UUID) ([]Run, error) {
+	rows, err := db.Query(ctx, runSQL, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read %d runs: %w", len(ids), err)
+	}
+	runs, err := pgx.CollectRows(rows, pgx.RowToStructByName[Run])
+	if err != nil {
+		return nil, fmt.Errorf("read %d runs: %w", len(ids), err)
+	}
+	return runs, nil
 }
 
 // Attempts returns the recorded attempts of a run, oldest first: all attempts but one that succeeded first time.

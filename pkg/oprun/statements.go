@@ -13,6 +13,7 @@ var (
 	claimNewSQL       = statement("claim_new")
 	claimTolerantSQL  = strings.Replace(claimNewSQL, "--tolerant ", "", 1)
 	claimKnownSQL     = statement("claim_known")
+	claimQueuedSQL    = statement("claim_queued")
 	waitSQL           = statement("wait")
 	parkSQL           = statement("park")
 	promoteSQL        = statement("promote")

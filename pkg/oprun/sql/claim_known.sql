@@ -50,8 +50,8 @@ claimed as (
     due_at = case when t.ends is null then case
       when t.lease_ms < $16::bigint then least(t.due_at, clock_timestamp() + t.lease_ms * interval '1 millisecond')
       else t.due_at end end,
-    -- of the locked row, both: the CHECK is judged before the row in the snapshot is known to have a successor
-    attempt = t.attempt + (t.ends is null and not t.resent)::integer, max_attempts = t.max_attempts,
+    -- of the locked row, all three: the CHECKs are judged before the row in the snapshot is known to have a successor
+    attempt = t.attempt + (t.ends is null and not t.resent)::integer, max_attempts = t.max_attempts, follow_up = false,
     failure_summary = case t.ends when 'failed' then
       '[{"code": "run.crash_loop", "message": "every attempt ended without a result", "count": 1}]' else r.failure_summary end,
     started_at = coalesce(r.started_at, now()), updated_at = now()
