@@ -125,13 +125,13 @@ func (d dispatch) jobs(ctx context.Context, from, to int) error {
 		_, err := d.by.Dispatch(ctx, d.scope, jobType, payloadOf(from))
 		return err
 	}
+	args := make([]any, 0, to-from)
+	for n := from; n < to; n++ {
+		args = append(args, payloadOf(n))
+	}
 	err := pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error {
-		for n := from; n < to; n++ {
-			if _, err := d.by.DispatchTx(ctx, tx, d.scope, jobType, payloadOf(n)); err != nil {
-				return err
-			}
-		}
-		return nil
+		_, err := d.by.DispatchManyTx(ctx, tx, d.scope, jobType, args...)
+		return err
 	})
 	d.by.Wake()
 	return err

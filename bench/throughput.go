@@ -67,7 +67,7 @@ func ledgerFirst() scenario {
 	return scenario{
 		name: "ledger-first", title: "Ledger-first: no-op jobs, written in the caller's transaction and worked on at the same time",
 		contestants: []contestant{
-			{name: "oprun, 100 a transaction", settings: "DispatchTx from 8 connections, in a process of its own", jobs: 20_000, prepare: oprunEmpty, parts: []part{oprunWork(4, oprunNoop), oprunDispatch(100, 8)}, done: []string{countRuns}},
+			{name: "oprun, 100 a transaction", settings: "DispatchManyTx from 8 connections, in a process of its own", jobs: 20_000, prepare: oprunEmpty, parts: []part{oprunWork(4, oprunNoop), oprunDispatch(100, 8)}, done: []string{countRuns}},
 			{name: "oprun, one a transaction", settings: "Dispatch from 32 connections, in a process of its own", jobs: 10_000, prepare: oprunEmpty, parts: []part{oprunWork(4, oprunNoop), oprunDispatch(1, 32)}, done: []string{countRuns}},
 			{name: "River unique, 100 a transaction", settings: "InsertMany from 8 connections, in the same process", jobs: 30_000, prepare: riverEmpty, parts: []part{riverInsertAndWork(riverUnique, 100, 8)}, done: []string{countRiver, countRiverKeys}},
 			{name: "River unique, one a transaction", settings: "Insert from 32 connections, in the same process", jobs: 15_000, prepare: riverEmpty, parts: []part{riverInsertAndWork(riverUnique, 1, 32)}, done: []string{countRiver, countRiverKeys}},
