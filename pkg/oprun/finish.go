@@ -95,7 +95,7 @@ func (l *Ledger) Finish(ctx context.Context, results []Result) (map[uuid.UUID]bo
 		if err != nil {
 			return err
 		}
-		return l.promoting(ctx, wait, followed(part, Result.hold), finishSQL, args, func(rows pgx.Rows) error {
+		return l.whole(ctx, wait, followed(part, Result.hold), finishSQL, args, func(rows pgx.Rows) error {
 			ended, err := finished(rows, len(part))
 			maps.Copy(done, ended)
 			return err

@@ -67,7 +67,7 @@ func laneConfig(cfg *pgxpool.Config) *pgxpool.Config {
 		// Each statement has to see what was committed before it.
 		"default_transaction_isolation": "read committed",
 		"application_name":              "oprun",
-		"lock_timeout":                  firstWait.String(),
+		"lock_timeout":                  laneWait.String(),
 	} {
 		cfg.ConnConfig.RuntimeParams[name] = value
 	}

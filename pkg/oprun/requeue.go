@@ -36,7 +36,7 @@ func (l *Ledger) Requeue(ctx context.Context, parked []Requeue) (map[uuid.UUID]O
 		if err != nil {
 			return err
 		}
-		return l.promoting(ctx, wait, followed(part, Requeue.hold), requeueSQL, args, func(rows pgx.Rows) error {
+		return l.whole(ctx, wait, followed(part, Requeue.hold), requeueSQL, args, func(rows pgx.Rows) error {
 			found, err := outcomes(rows, len(part))
 			maps.Copy(stands, found)
 			return err
