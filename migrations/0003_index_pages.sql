@@ -2,7 +2,8 @@
 -- tables are vacuumed like the queue that they are.
 -- On a live database: each index reads its table once while writers wait, about two seconds for a million runs that
 -- succeeded. Where that is too long, make them beforehand with "create index concurrently" and the rest of the
--- statement as it stands here: what is there already is not made again. The settings rewrite nothing.
+-- statement as it stands here: what is there already is not made again. One that has failed leaves an invalid index
+-- behind: drop it before. The settings rewrite nothing.
 
 -- A run is in one class: active (runs_due, runs_active_tenant), succeeded, or one of those below. The entry of a success
 -- is written once, at its finish. It holds hashes, not names: that is a third less WAL, and comparing numbers is half the work.

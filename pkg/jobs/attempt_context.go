@@ -8,7 +8,8 @@ import (
 
 // attemptContext is a handler's context: it ends when the attempt is stopped, with that cause, or when its time is up,
 // with ErrTimedOut. The standard library would take two contexts for that, one in the other, which cost a job more
-// than its claim does. Contexts made from this one, and context.Cause, treat it as one of theirs.
+// than its claim does. Contexts made from this one, and context.Cause, treat it as one of theirs; but those end with
+// context.Canceled when the time is up.
 type attemptContext struct {
 	context.Context // ends with a cause
 	end             context.CancelCauseFunc

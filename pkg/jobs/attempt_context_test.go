@@ -32,6 +32,9 @@ func TestAttemptContext(t *testing.T) {
 			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				t.Errorf("Err: %v", ctx.Err())
 			}
+			if !errors.Is(child.Err(), context.Canceled) {
+				t.Errorf("Err of a context made from it: %v", child.Err())
+			}
 			for _, c := range []context.Context{ctx, child} {
 				if !errors.Is(context.Cause(c), ErrTimedOut) {
 					t.Errorf("cause: %v", context.Cause(c))

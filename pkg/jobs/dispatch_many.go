@@ -11,8 +11,8 @@ import (
 	"oprun.example/pkg/oprun"
 )
 
-// DispatchMany is [Dispatcher.Dispatch] for any number of jobs of one type, in one transaction and a few statements:
-// answers[i] is about args[i]. Of two args of one identity the second joins the first. Either all runs are there or, after
+// DispatchMany is [Dispatcher.Dispatch] for any number of jobs of one type, in one transaction: a few statements for all
+// that are new, and three or more for each that joins another's run. answers[i] is about args[i]. Of two args of one identity the second joins the first. Either all runs are there or, after
 // an error, none is, unless oprun.Unavailable says that nobody knows. An error about one of the args names its index.
 //
 // A RequestID is of one request alone, and refused when there are more.

@@ -193,7 +193,7 @@ func (c *claim) executing(these []int, created []rawID) (missed []int) {
 // take answers the deliveries that name a run which is plainly queued, and returns the others.
 func (c *claim) take(ctx context.Context, these []int) (left []int, err error) {
 	err = apart(these, func(part []int, wait time.Duration) error {
-		return c.ledger.promoting(ctx, wait, nil, claimQueuedSQL, c.queuedArgs(part), func(rows pgx.Rows) error {
+		return c.ledger.impatient(ctx, wait, claimQueuedSQL, c.queuedArgs(part), func(rows pgx.Rows) error {
 			taken, err := readTaken(rows, len(part))
 			if err != nil {
 				return err
@@ -215,9 +215,14 @@ func (c *claim) take(ctx context.Context, these []int) (left []int, err error) {
 func (c *claim) settle(ctx context.Context, these []int) (again []int, err error) {
 	var left unsettled
 	err = apart(these, func(part []int, wait time.Duration) error {
-		return c.ledger.promoting(ctx, wait, c.followed(part), claimKnownSQL, c.knownArgs(part), func(rows pgx.Rows) error {
-			return c.readAnswers(rows, part, &left)
+		var found unsettled
+		err := c.ledger.promoting(ctx, wait, c.followed(part), claimKnownSQL, c.knownArgs(part), func(rows pgx.Rows) error {
+			return c.readAnswers(rows, part, &found)
 		})
+		if err == nil { // and not before: it may be taken back
+			left.add(found)
+		}
+		return err
 	}, c.blocked)
 	if err != nil {
 		return nil, err

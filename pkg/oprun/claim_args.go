@@ -170,6 +170,12 @@ type unsettled struct {
 	park  []int // their tenant is suspended
 }
 
+func (u *unsettled) add(more unsettled) {
+	u.again = append(u.again, more.again...)
+	u.wait = append(u.wait, more.wait...)
+	u.park = append(u.park, more.park...)
+}
+
 // keep sorts a delivery by a word that is not a verdict, and reports whether it is one.
 func (u *unsettled) keep(word string, i int) bool {
 	switch word {

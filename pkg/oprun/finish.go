@@ -95,11 +95,15 @@ func (l *Ledger) Finish(ctx context.Context, results []Result) (map[uuid.UUID]bo
 		if err != nil {
 			return err
 		}
-		return l.whole(ctx, wait, followed(part, Result.hold), finishSQL, args, func(rows pgx.Rows) error {
-			ended, err := finished(rows, len(part))
-			maps.Copy(done, ended)
+		var ended map[uuid.UUID]bool
+		err = l.whole(ctx, wait, followed(part, Result.hold), finishSQL, args, func(rows pgx.Rows) (err error) {
+			ended, err = finished(rows, len(part))
 			return err
 		})
+		if err == nil { // and not before: it may be taken back
+			maps.Copy(done, ended)
+		}
+		return err
 	}, func(r Result) { done[r.RunID] = false })
 	if err != nil {
 		return nil, fmt.Errorf("finish %d runs: %w", len(results), err)

@@ -36,11 +36,15 @@ func (l *Ledger) Requeue(ctx context.Context, parked []Requeue) (map[uuid.UUID]O
 		if err != nil {
 			return err
 		}
-		return l.whole(ctx, wait, followed(part, Requeue.hold), requeueSQL, args, func(rows pgx.Rows) error {
-			found, err := outcomes(rows, len(part))
-			maps.Copy(stands, found)
+		var found map[uuid.UUID]Outcome
+		err = l.whole(ctx, wait, followed(part, Requeue.hold), requeueSQL, args, func(rows pgx.Rows) (err error) {
+			found, err = outcomes(rows, len(part))
 			return err
 		})
+		if err == nil { // and not before: it may be taken back
+			maps.Copy(stands, found)
+		}
+		return err
 	}, func(p Requeue) { stands[p.RunID] = "" })
 	if err != nil {
 		return nil, fmt.Errorf("requeue %d runs: %w", len(parked), err)
