@@ -41,7 +41,7 @@ func TestStrandedCommits(t *testing.T) {
 	line := newProxy(t, s.database)
 	_, ledger := s.openLedger(line.url)
 	s.catalog = testCatalog(t, patientJob())
-	const stranded, jobs = 2 * finishLanes, 50
+	const stranded, jobs = 2 * lanes, 50
 	line.strandRequests(stranded, "commit\x00")
 	runs := s.publishAll(repeat(stranded, func(i int) string { return fmt.Sprintf(`{"key":"stranded %d"}`, i) }))
 	s.startOn(s.js, ledger, handling(func(ctx context.Context, job *Job[keyed]) error {

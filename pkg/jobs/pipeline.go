@@ -42,6 +42,28 @@ func gather[T any](batch []T, first T, from <-chan T) []T {
 	return batch
 }
 
+// claimLoop judges arrivals until their channel is closed. Several may run: while one waits for the ledger, the
+// next gathers.
+func (w *Worker) claimLoop() {
+	lane := claimLane{Worker: w}
+	batch := make([]*delivery, 0, maxBatch)
+	for first := range w.arrivals {
+		batch = gather(batch[:0], first, w.arrivals)
+		if w.stopping.Err() != nil {
+			w.handBack(batch, 0)
+			continue
+		}
+		lane.judge(batch)
+	}
+}
+
+// claimLane is what one claim loop keeps from batch to batch.
+type claimLane struct {
+	*Worker
+	asked     []*delivery      // what the ledger is asked about
+	questions []oprun.Delivery // in the same order
+}
+
 // handBack gives unclaimed messages to whoever pulls next.
 func (w *Worker) handBack(batch []*delivery, after time.Duration) {
 	for _, d := range batch {

@@ -159,8 +159,8 @@ func (w *Worker) Run(ctx context.Context) error {
 
 	var intake, claims, effects, finishes, upkeep sync.WaitGroup
 	w.pull(&intake, stop)
-	claims.Go(w.claimLoop)
-	for range finishLanes {
+	for range lanes {
+		claims.Go(w.claimLoop)
 		finishes.Go(w.finishLoop)
 	}
 	effects.Go(w.effectsLoop)
@@ -195,8 +195,9 @@ func (w *Worker) Run(ctx context.Context) error {
 // lastWords is how long a stopping worker goes on trying to hand in the last results.
 const lastWords = 10 * time.Second
 
-// finishLanes is how many statements that end runs may be in flight at once.
-const finishLanes = 2
+// lanes is how many claims, and how many completions, may be in flight at once. More of them gain nothing, neither under
+// load nor at a thousand jobs a second (docs/performance.md).
+const lanes = 2
 
 // pullers is how many pulls may be open at once: while some wait for the broker, the messages of others are judged.
 const pullers = 4
