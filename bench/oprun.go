@@ -78,7 +78,7 @@ func oprunEffects(ctx context.Context, s *stage) error {
 }
 
 type (
-	oprunJob     = jobs.Job[payload]
+	oprunJob     = jobs.Job[Payload]
 	oprunHandler func(context.Context, *oprunJob) error
 )
 

@@ -49,13 +49,13 @@ func (s *stage) paced(ctx context.Context, send func(n int) error) error {
 
 // payloadAt is a payload that says when it was sent, and has the usual size. The time is that of the wall clock, which
 // all processes of a machine share.
-func payloadAt(n int, sent time.Time) payload {
+func payloadAt(n int, sent time.Time) Payload {
 	p := payloadOf(n)
 	p.Note = fmt.Sprintf("%0*d", len(p.Note), sent.UnixNano())
 	return p
 }
 
-func (p payload) sent() (time.Time, error) {
+func (p Payload) sent() (time.Time, error) {
 	nanos, err := strconv.ParseInt(p.Note, 10, 64)
 	return time.Unix(0, nanos), err
 }
@@ -140,7 +140,7 @@ func riverPaced(callers int) part {
 		if err != nil {
 			return nil, err
 		}
-		client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{})
+		client, err := river.NewClient(riverpgxv5.New(pool), riverConfig())
 		if err != nil {
 			return nil, err
 		}

@@ -11,9 +11,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// payload is what a job carries, in every system: about 180 bytes of JSON, of which two fields make it the same job as
-// another, where a system looks at that.
-type payload struct {
+// Payload is what a job carries, in every system: about 180 bytes of JSON, of which two fields make it the same job as
+// another, where a system looks at that. It is exported, since River does not see the tags of an embedded type that is not.
+type Payload struct {
 	ConnectionID string `json:"connection_id" river:"unique"`
 	PolicyType   string `json:"policy_type"   river:"unique"`
 	N            int    `json:"n"`
@@ -22,8 +22,8 @@ type payload struct {
 
 var identityFields = []string{"connection_id", "policy_type"}
 
-func payloadOf(n int) payload {
-	return payload{ConnectionID: fmt.Sprintf("c-%d", n), PolicyType: "compliance", N: n, Note: strings.Repeat("x", 100)}
+func payloadOf(n int) Payload {
+	return Payload{ConnectionID: fmt.Sprintf("c-%d", n), PolicyType: "compliance", N: n, Note: strings.Repeat("x", 100)}
 }
 
 // The effect of a job, where it has one, is one row; the same in every system.

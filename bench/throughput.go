@@ -5,7 +5,7 @@ package main
 
 const (
 	riverSettings = "FetchCooldown 2 ms, FetchPollInterval 20 ms, 2,000 workers, as River's own benchmark; 10 connections"
-	riverInserts  = "the same; InsertMany of 5,000 in the same process"
+	riverInserts  = "as in drain; InsertMany of 5,000 in the same process"
 )
 
 // drain: everything waits, and the clock runs until it is done. Handlers do nothing.
@@ -15,8 +15,8 @@ func drain() scenario {
 		contestants: []contestant{
 			{name: "oprun", settings: "defaults; 4 connections", jobs: 120_000, prepare: oprunLoaded, parts: []part{oprunWork(4, oprunNoop)}, done: []string{countRuns}},
 			{name: "ledger alone", settings: "no NATS, no worker: batches of 512 on 2 connections", jobs: 150_000, prepare: oprunEmpty, parts: []part{ledgerWork}, done: []string{countRuns}},
-			{name: "River, unique by args", settings: riverSettings, jobs: 50_000, prepare: riverLoaded(riverUnique), parts: []part{riverWork(riverConns, riverNoop)}, done: []string{countRiver, countRiverKeys}},
-			{name: "River, plain", settings: riverSettings, jobs: 50_000, prepare: riverLoaded(riverPlain), parts: []part{riverWork(riverConns, riverNoop)}, done: []string{countRiver}},
+			{name: "River, unique by args", settings: riverSettings, jobs: 50_000, prepare: riverLoaded(riverUnique), parts: []part{riverWork(riverConns, riverWorkers, riverNoop)}, done: []string{countRiver, countRiverKeys}},
+			{name: "River, plain", settings: riverSettings, jobs: 50_000, prepare: riverLoaded(riverPlain), parts: []part{riverWork(riverConns, riverWorkers, riverNoop)}, done: []string{countRiver}},
 			{name: "by hand: nats.go + pgx", settings: "an INSERT, an UPDATE, an ack a message, on the ledger's table; 32 connections", jobs: 12_000, prepare: oprunLoaded, parts: []part{byHandWork}, done: []string{countRuns}},
 			{name: "Watermill + dedupe insert", settings: "an INSERT, an ack (AckAsync) a message; 32 subscriptions, 32 connections", jobs: 30_000, prepare: watermillLoaded, parts: []part{watermillWork(32)}, done: []string{countSeen}},
 		},
@@ -38,7 +38,7 @@ func continuous() scenario {
 		contestants: []contestant{
 			{name: "oprun", settings: "defaults; 4 connections; PublishAsync in the same process", jobs: 80_000, prepare: oprunEmpty, parts: []part{oprunPublishAndWork}, done: []string{countRuns}},
 			{name: "River, unique by args", settings: riverInserts, jobs: 40_000, prepare: riverEmpty, parts: []part{riverInsertAndWork(riverUnique, riverBatch, 1)}, done: []string{countRiver, countRiverKeys}},
-			{name: "River, plain", settings: riverInserts, jobs: 40_000, prepare: riverEmpty, parts: []part{riverInsertAndWork(riverPlain, riverBatch, 1)}, done: []string{countRiver}},
+			{name: "River, plain", settings: "as in drain; InsertManyFast (COPY) of 5,000 in the same process", jobs: 40_000, prepare: riverEmpty, parts: []part{riverInsertAndWork(riverPlain, riverBatch, 1)}, done: []string{countRiver}},
 		},
 		goals: []goal{
 			{figure: "continuous / River unique", must: 3, aim: 5, of: ratio(rate, "continuous/oprun", "continuous/River, unique by args")},
@@ -53,7 +53,7 @@ func effects() scenario {
 		contestants: []contestant{
 			{name: "oprun, job.Queue", settings: "a transaction for many jobs; defaults; 4 connections", jobs: 50_000, prepare: oprunEffects, parts: []part{oprunWork(4, oprunQueue)}, done: []string{countRuns, countEffects, differentJobs}},
 			{name: "oprun, job.Commit", settings: "one transaction a job; 32 connections", jobs: 8_000, prepare: oprunEffects, parts: []part{oprunWork(32, oprunCommit)}, done: []string{countRuns, countEffects, differentJobs}},
-			{name: "River, JobCompleteTx", settings: "as above; 32 connections", jobs: 5_000, prepare: riverEffects, parts: []part{riverWork(32, riverCompleteTx)}, done: []string{countRiver, countRiverKeys, countEffects, differentJobs}},
+			{name: "River, JobCompleteTx", settings: "as above; 32 connections", jobs: 5_000, prepare: riverEffects, parts: []part{riverWork(32, riverWorkers, riverCompleteTx)}, done: []string{countRiver, countRiverKeys, countEffects, differentJobs}},
 		},
 		goals: []goal{
 			{figure: "`job.Queue` effects / River JobCompleteTx", must: 12, aim: 20, of: ratio(rate, "effects/oprun, job.Queue", "effects/River, JobCompleteTx")},

@@ -32,7 +32,7 @@ func (s *stage) watch() *watch {
 }
 
 // starts notes that a job's handler starts.
-func (w *watch) starts(p payload) error {
+func (w *watch) starts(p Payload) error {
 	now := time.Now()
 	sent, err := p.sent()
 	if err == nil && p.N >= w.warm {
@@ -42,7 +42,7 @@ func (w *watch) starts(p payload) error {
 }
 
 func (w *watch) startsJSON(input []byte) error {
-	var p payload
+	var p Payload
 	if err := json.Unmarshal(input, &p); err != nil {
 		return err
 	}
@@ -76,8 +76,8 @@ func oprunWatched(w *watch) part {
 }
 
 func riverWatched(w *watch) part {
-	return riverWork(10, func(_ context.Context, _ *pgxpool.Pool, job *river.Job[riverArgs]) error {
-		return w.starts(job.Args.payload)
+	return riverWork(riverConns, riverWorkers, func(_ context.Context, _ *pgxpool.Pool, job *river.Job[riverArgs]) error {
+		return w.starts(job.Args.Payload)
 	})
 }
 
