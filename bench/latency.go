@@ -57,7 +57,7 @@ func atPace(rate int) []contestant {
 		{name: "oprun", rate: rate, settings: "defaults; 4 connections; PublishAsync", prepare: oprunEmpty, parts: []part{watched(oprunWatched), oprunPaced}, done: []string{countRuns}, after: waitsForClaim},
 		{name: "River, unique by args", rate: rate, settings: "as in drain, the inserting client's FetchCooldown, too; Insert from 32 connections", prepare: riverEmpty, parts: []part{watched(riverWatched), riverPaced(32)}, done: []string{countRiver, countRiverKeys}},
 		{name: "Watermill + dedupe insert", rate: others, settings: "as in drain; PublishMsgAsync", prepare: watermillEmpty, parts: []part{watched(watermillWatched), watermillPaced}, done: []string{countSeen}},
-		{name: "by hand: nats.go + pgx", rate: others, settings: "as in drain; PublishAsync", prepare: oprunEmpty, parts: []part{watched(byHandWatched), oprunPaced}, done: []string{countRuns}},
+		{name: "by hand: nats.go + pgx", rate: others, settings: "as in drain; PublishAsync", prepare: byHandEmpty, parts: []part{watched(byHandWatched), oprunPaced}, done: []string{countClaims}},
 	}
 	for i := range all {
 		all[i].name += ", " + perSecond(all[i].rate)

@@ -2,13 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // Payload is what a job carries, in every system: about 180 bytes of JSON, of which two fields make it the same job as
@@ -34,14 +33,12 @@ const (
 	differentJobs = "select count(distinct n) from effects"
 )
 
-func makeEffects(ctx context.Context, s *stage) error {
-	conn, err := pgx.Connect(ctx, s.Database)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, createEffects)
-	return err
+func makeEffects(ctx context.Context, s *stage) error { return s.execute(ctx, createEffects) }
+
+// decodeInput is what a handler needs that is given bytes.
+func decodeInput(input []byte) error {
+	var p Payload
+	return json.Unmarshal(input, &p)
 }
 
 // countdown calls a function once, when so many jobs were handled.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -56,6 +57,17 @@ func (s *stage) pool(ctx context.Context, conns int) (*pgxpool.Pool, error) {
 		conn.Release()
 	}
 	return pool, nil
+}
+
+// execute does what prepares a turn.
+func (s *stage) execute(ctx context.Context, sql string) error {
+	conn, err := pgx.Connect(ctx, s.Database)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, sql)
+	return err
 }
 
 func (s *stage) jetStream() (jetstream.JetStream, error) {

@@ -17,8 +17,8 @@ func drain() scenario {
 			{name: "ledger alone", settings: "no NATS, no worker: batches of 512 on 2 connections", jobs: 150_000, prepare: oprunEmpty, parts: []part{ledgerWork}, done: []string{countRuns}},
 			{name: "River, unique by args", settings: riverSettings, jobs: 50_000, prepare: riverLoaded(riverUnique), parts: []part{riverWork(riverConns, riverWorkers, riverNoop)}, done: []string{countRiver, countRiverKeys}},
 			{name: "River, plain", settings: riverSettings, jobs: 50_000, prepare: riverLoaded(riverPlain), parts: []part{riverWork(riverConns, riverWorkers, riverNoop)}, done: []string{countRiver}},
-			{name: "by hand: nats.go + pgx", settings: "an INSERT, an UPDATE, an ack a message, on the ledger's table; 32 connections", jobs: 12_000, prepare: oprunLoaded, parts: []part{byHandWork}, done: []string{countRuns}},
-			{name: "Watermill + dedupe insert", settings: "an INSERT, an ack (AckAsync) a message; 32 subscriptions, 32 connections", jobs: 30_000, prepare: watermillLoaded, parts: []part{watermillWork(32)}, done: []string{countSeen}},
+			{name: "by hand: nats.go + pgx", settings: "an INSERT, an UPDATE, an ack a message, on a table of its own; 32 connections", jobs: 16_000, prepare: byHandLoaded, parts: []part{byHandWork(decodeInput)}, done: []string{countClaims}},
+			{name: "Watermill + dedupe insert", settings: "an INSERT, an ack (AckAsync) a message; a stream that keeps its messages; 32 subscriptions, 32 connections", jobs: 30_000, prepare: watermillLoaded, parts: []part{watermillWork(watermillSubscriptions, decodeInput)}, done: []string{countSeen}},
 		},
 		goals: []goal{
 			{figure: "drain / River unique", must: 3.5, aim: 5, of: ratio(rate, "drain/oprun", "drain/River, unique by args")},
