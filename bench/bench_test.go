@@ -78,7 +78,7 @@ func TestGoals(t *testing.T) {
 	t.Run("each_says_whether_it_is_reached", func(t *testing.T) {
 		t.Parallel()
 		for reached, want := range map[float64]string{
-			5: "| x | ≥ 2 | ≥ 4 | 5 | reached |", 3: "| x | ≥ 2 | ≥ 4 | 3 | reached, not the aim |", 1: "| x | ≥ 2 | ≥ 4 | 1 | **missed** |",
+			5: "| x | ≥ 2 | ≥ 4 | 5 (5–5) | reached |", 3: "| x | ≥ 2 | ≥ 4 | 3 (3–3) | reached, not the aim |", 1: "| x | ≥ 2 | ≥ 4 | 1 (1–1) | **missed** |",
 		} {
 			g := goal{figure: "x", must: 2, aim: 4, of: func(round) float64 { return reached }}
 			if diff := cmp.Diff(want, g.row(example(1).rounds)); diff != "" {
@@ -86,7 +86,7 @@ func TestGoals(t *testing.T) {
 			}
 		}
 		g := goal{figure: "x", must: 4, aim: 2, atMost: true, of: func(round) float64 { return 5 }}
-		if diff := cmp.Diff("| x | ≤ 4 | ≤ 2 | 5 | **missed** |", g.row(example(1).rounds)); diff != "" {
+		if diff := cmp.Diff("| x | ≤ 4 | ≤ 2 | 5 (5–5) | **missed** |", g.row(example(1).rounds)); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -99,6 +99,20 @@ func TestGoals(t *testing.T) {
 			t.Errorf("the ratio is %v, want 3", got)
 		}
 	})
+}
+
+func TestEveryOtherRoundGoesBackwards(t *testing.T) {
+	t.Parallel()
+	all := []contestant{{name: "a"}, {name: "b"}, {name: "c"}}
+	for i, want := range []string{"abc", "cba", "abc"} {
+		got := ""
+		for _, c := range inOrderOf(i, all) {
+			got += c.name
+		}
+		if got != want {
+			t.Errorf("round %d is %s, want %s", i, got, want)
+		}
+	}
 }
 
 func TestNumbersHaveThreeDigits(t *testing.T) {

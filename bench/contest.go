@@ -82,18 +82,25 @@ func (s *servers) measure(ctx context.Context, st stage, parts int) (m measureme
 	return sum(float64(st.Jobs), scores, before, after), nil
 }
 
-func playAll(players []*player) (scores []score, err error) {
+func playAll(players []*player) (scores []score, _ error) {
 	for _, p := range players {
 		if err := p.begin(); err != nil {
 			return nil, err
 		}
 	}
-	for _, p := range players {
-		score, err := p.score()
-		if err != nil {
+	scores = make([]score, len(players))
+	errs := make(chan error, len(players)) // one of each: whoever fails first ends the turn, whatever others wait for
+	for i, p := range players {
+		go func() {
+			var err error
+			scores[i], err = p.score()
+			errs <- err
+		}()
+	}
+	for range players {
+		if err := <-errs; err != nil {
 			return nil, err
 		}
-		scores = append(scores, score)
 	}
 	return scores, nil
 }

@@ -121,20 +121,29 @@ func (g growth) players() []contestant {
 func (g growth) round(ctx context.Context, i int) (round, error) {
 	measured := round{}
 	for _, c := range g.players() {
-		m, err := g.servers.turn(ctx, "drain", c)
-		if err != nil {
-			return nil, err
+		places := g.places()
+		if i%2 == 1 {
+			slices.Reverse(places) // so that none is always the first
 		}
-		measured["growth/"+c.name+", "+withoutRows] = m
-		for _, d := range grown {
-			if m, err = g.turn(ctx, d.database, "drain", c); err != nil {
-				return nil, fmt.Errorf("%s on %s: %w", c.name, d.database, err)
+		for _, place := range places {
+			m, err := g.turnAt(ctx, place, c)
+			if err != nil {
+				return nil, fmt.Errorf("%s, %s: %w", c.name, place, err)
 			}
-			measured["growth/"+c.name+", "+d.title] = m
+			measured["growth/"+c.name+", "+place] = m
 		}
 		fmt.Fprintf(g.log, "round %d of %d  %s\n", i+1, g.rounds, c.name)
 	}
 	return measured, nil
+}
+
+func (g growth) turnAt(ctx context.Context, place string, c contestant) (measurement, error) {
+	for _, d := range grown {
+		if d.title == place {
+			return g.turn(ctx, d.database, "drain", c)
+		}
+	}
+	return g.servers.turn(ctx, "drain", c)
 }
 
 // turn is one on a database that stays. What it is asked for afterwards is about the runs of this turn alone.

@@ -17,10 +17,7 @@ type column struct {
 }
 
 var throughput = []column{
-	{"jobs/s (least–most)", func(all []measurement) string {
-		sorted := each(all, rate)
-		return fmt.Sprintf("%s (%s–%s)", number(median(sorted)), number(sorted[0]), number(sorted[len(sorted)-1]))
-	}},
+	{"jobs/s (least–most)", func(all []measurement) string { return spread(each(all, rate)) }},
 	{"CPU µs/job", middle(cpu)},
 	{"of it own, Postgres, NATS", func(all []measurement) string {
 		own, postgres, nats := each(all, func(m measurement) float64 { return m.Own }),
@@ -29,6 +26,11 @@ var throughput = []column{
 	}},
 	{"WAL B/job", middle(wal)},
 	{"peak MB", middle(peak)},
+}
+
+// spread shows the median of sorted values, and between what they are.
+func spread(sorted []float64) string {
+	return fmt.Sprintf("%s (%s–%s)", number(median(sorted)), number(sorted[0]), number(sorted[len(sorted)-1]))
 }
 
 // middle shows the median of a field.
@@ -94,7 +96,7 @@ func (r results) goals(s scenario) string {
 		return ""
 	}
 	var b strings.Builder
-	b.WriteString("\n| | must | aim | median | |\n|---|---|---|---|---|\n")
+	b.WriteString("\n| | must | aim | median (least–most) | |\n|---|---|---|---|---|\n")
 	for _, g := range s.goals {
 		b.WriteString(g.row(r.rounds) + "\n")
 	}

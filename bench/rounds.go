@@ -52,7 +52,7 @@ func (r runner) run(ctx context.Context, chosen []scenario) (all results, err er
 func (r runner) round(ctx context.Context, s *servers, chosen []scenario, i int) (round, error) {
 	measured := round{}
 	for _, scenario := range chosen {
-		for _, c := range scenario.contestants {
+		for _, c := range inOrderOf(i, scenario.contestants) {
 			c.jobs = max(100, int(float64(c.jobs)*r.scale))
 			key, start := scenario.name+"/"+c.name, time.Now()
 			m, err := s.turn(ctx, scenario.name, c)
@@ -64,6 +64,15 @@ func (r runner) round(ctx context.Context, s *servers, chosen []scenario, i int)
 		}
 	}
 	return measured, nil
+}
+
+// inOrderOf is the order of a round: every other one goes backwards, so that nobody is always the first, or behind the same.
+func inOrderOf(round int, contestants []contestant) []contestant {
+	ordered := slices.Clone(contestants)
+	if round%2 == 1 {
+		slices.Reverse(ordered)
+	}
+	return ordered
 }
 
 // over returns what a function makes of each round, sorted.

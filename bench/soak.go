@@ -83,7 +83,9 @@ func (c *soakCommand) soak(ctx context.Context, s *servers, log io.Writer) (stri
 	defer stop()
 	sampled := make(chan soakLog, 1) // one is sent
 	go func() { sampled <- s.sampleAll(sampling, &st, every, log) }()
-	m, err := s.measure(ctx, st, soakParts)
+	measuring, giveUp := context.WithTimeout(ctx, c.For+patience)
+	defer giveUp()
+	m, err := s.measure(measuring, st, soakParts)
 	stop()
 	taken := <-sampled
 	if err = errors.Join(err, taken.err); err != nil {
