@@ -134,10 +134,31 @@ func TestTable(t *testing.T) {
 |---|---|---|---|---|---|---|
 | oprun | 1,100 (1,000–1,200) | 3.3 | 1.1, 1.1, 1.1 | 110 | 11 | defaults |
 
-Medians of 3 rounds on 2026-11-25.
+Medians of 3 rounds on 2026-11-25: a machine, 2 cores.
 `
 	if diff := cmp.Diff(want, r.table(r.scenarios[0])); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	for name, args := range map[string][]string{
+		"few_rounds_are_not_written":       {"--rounds", "4", "--write"},
+		"a_smoke_is_not_written":           {"--smoke", "--write"},
+		"a_smoke_has_one_round":            {"--smoke", "--rounds", "2"},
+		"no_round_measures_nothing":        {"--rounds", "-1"},
+		"few_rounds_of_growth_neither":     {"grow", "--rounds", "4", "--write"},
+		"growth_wants_a_row_a_day":         {"grow", "--rows", "7"},
+		"a_soak_is_a_minute_long_at_least": {"soak", "--for", "10s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var wrong *proc.Error
+			if err := run(t.Context(), args, streams{strings.NewReader(""), io.Discard, io.Discard}); !errors.As(err, &wrong) || wrong.Code != proc.Usage {
+				t.Errorf("the error is %v", err)
+			}
+		})
 	}
 }
 
@@ -173,6 +194,9 @@ func TestWriteSections(t *testing.T) {
 	t.Run("the_projects_own_documents_have_all_places", func(t *testing.T) {
 		t.Parallel()
 		root := documentsOf(t, read(t, "../docs/performance.md"), read(t, "../README.md"))
+		if err := findPlaces(root, append(example(1).sectionNames(), growthSection, soakSection)); err != nil {
+			t.Error(err)
+		}
 		if err := example(1).write(root); err != nil {
 			t.Error(err)
 		}

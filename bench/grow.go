@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"oprun.example/internal/proc"
 )
 
 // growCommand measures with a table that has grown.
@@ -20,8 +18,15 @@ type growCommand struct {
 }
 
 func (c *growCommand) Run(ctx context.Context, to streams) (err error) {
-	if c.Rounds < 1 || c.Rows < keptDays {
-		return &proc.Error{Code: proc.Usage, Err: fmt.Errorf("--rounds is at least 1, and --rows at least %d, one a day", keptDays)}
+	if c.Rows < keptDays {
+		return wrongUsage(fmt.Sprintf("--rows is at least %d, one a day", keptDays))
+	}
+	refused := atLeastOne(c.Rounds)
+	if c.Write {
+		refused = refuseWrite(c.Rounds, growthSection)
+	}
+	if refused != nil {
+		return refused
 	}
 	s, err := startServers(ctx)
 	if err != nil {
@@ -37,11 +42,11 @@ func (c *growCommand) Run(ctx context.Context, to streams) (err error) {
 	if err != nil {
 		return err
 	}
-	sections := []section{{"growth", text}}
+	sections := []section{{growthSection, text}}
 	if !c.Write {
 		return printSections(to.out, sections)
 	}
-	return writeSections("..", sections)
+	return writeSections(root, sections)
 }
 
 // growth plays the same contestants on databases that have grown, and on one that has not.
@@ -60,7 +65,10 @@ var grown = []struct {
 	{"undated", "undated ids, hashed from foreign request ids", true},
 }
 
-const withoutRows = "none"
+const (
+	growthSection = "growth"
+	withoutRows   = "none"
+)
 
 func (g growth) measureAll(ctx context.Context, machine machine) (string, error) {
 	var b strings.Builder
@@ -88,7 +96,7 @@ func (g growth) measureAll(ctx context.Context, machine machine) (string, error)
 
 // scenario is what the report needs of the contestants; round plays them.
 func (g growth) scenario() scenario {
-	s := scenario{name: "growth", columns: throughput}
+	s := scenario{name: growthSection, columns: throughput}
 	for _, c := range g.players() {
 		for _, where := range g.places() {
 			s.contestants = append(s.contestants, contestant{name: c.name + ", " + where, settings: c.settings})

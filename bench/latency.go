@@ -54,10 +54,10 @@ var oneByOne = contestant{
 func atPace(rate int) []contestant {
 	others := min(rate, 2000)
 	all := []contestant{
-		{name: "oprun", rate: rate, settings: "defaults; 4 connections; PublishAsync", prepare: oprunEmpty, parts: []part{watched(oprunWatched), oprunPaced}, done: []string{countRuns}, after: waitsForClaim},
-		{name: "River, unique by args", rate: rate, settings: "as in drain, the inserting client's FetchCooldown, too; Insert from 32 connections", prepare: riverEmpty, parts: []part{watched(riverWatched), riverPaced(32)}, done: []string{countRiver, countRiverKeys}},
-		{name: "Watermill + dedupe insert", rate: others, settings: "as in drain; PublishMsgAsync", prepare: watermillEmpty, parts: []part{watched(watermillWatched), watermillPaced}, done: []string{countSeen}},
-		{name: "by hand: nats.go + pgx", rate: others, settings: "as in drain; PublishAsync", prepare: byHandEmpty, parts: []part{watched(byHandWatched), oprunPaced}, done: []string{countClaims}},
+		{name: "oprun", rate: rate, settings: "as in drain; PublishAsync from a process of its own", prepare: oprunEmpty, parts: []part{watched(oprunWatched), oprunPaced}, done: []string{countRuns}, after: waitsForClaim},
+		{name: "River, unique by args", rate: rate, settings: "as in drain, the inserting client's FetchCooldown, too; Insert from 32 connections, from a process of its own", prepare: riverEmpty, parts: []part{watched(riverWatched), riverPaced(32)}, done: []string{countRiver, countRiverKeys}},
+		{name: "Watermill + dedupe insert", rate: others, settings: "as in drain; PublishMsgAsync from a process of its own", prepare: watermillEmpty, parts: []part{watched(watermillWatched), watermillPaced}, done: []string{countSeen}},
+		{name: "by hand: nats.go + pgx", rate: others, settings: "as in drain; PublishAsync from a process of its own", prepare: byHandEmpty, parts: []part{watched(byHandWatched), oprunPaced}, done: []string{countClaims}},
 	}
 	for i := range all {
 		all[i].name += ", " + perSecond(all[i].rate)

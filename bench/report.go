@@ -59,6 +59,15 @@ func (r results) sections() []section {
 	return sections
 }
 
+// sectionNames are those of the sections.
+func (r results) sectionNames() []string {
+	names := append([]string{"machine"}, namesOf(r.scenarios)...)
+	if r.complete() {
+		names = append(names, "summary")
+	}
+	return names
+}
+
 // complete reports whether everything was run.
 func (r results) complete() bool { return len(r.scenarios) == len(scenarios()) }
 
@@ -80,7 +89,7 @@ func (r results) table(s scenario) string {
 		}
 		b.WriteString(" " + c.settings + " |\n")
 	}
-	return b.String() + fmt.Sprintf("\nMedians of %d rounds on %s.\n", len(r.rounds), r.machine.date)
+	return b.String() + fmt.Sprintf("\nMedians of %d rounds on %s: %s.\n", len(r.rounds), r.machine.date, r.machine.hardware)
 }
 
 // of returns a contestant's rounds.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"oprun.example/internal/proc"
 	"oprun.example/pkg/events"
 )
 
@@ -31,11 +30,17 @@ const (
 	soakDeletes    = "@every 20s"
 	soakSamples    = 20 // at least
 	soakLongest    = time.Minute
+	soakSection    = "soak"
 )
 
 func (c *soakCommand) Run(ctx context.Context, to streams) (err error) {
 	if c.For < time.Minute || c.Rate < 0 {
-		return &proc.Error{Code: proc.Usage, Err: errors.New("--for is at least 1m, and --rate no less than 0")}
+		return wrongUsage("--for is at least 1m, and --rate no less than 0")
+	}
+	if c.Write {
+		if err := findPlaces(root, []string{soakSection}); err != nil {
+			return err
+		}
 	}
 	s, err := startServers(ctx)
 	if err != nil {
@@ -50,11 +55,11 @@ func (c *soakCommand) Run(ctx context.Context, to streams) (err error) {
 	if err != nil {
 		return err
 	}
-	sections := []section{{"soak", machine.String() + "\n" + text}}
+	sections := []section{{soakSection, machine.String() + "\n" + text}}
 	if !c.Write {
 		return printSections(to.out, sections)
 	}
-	return writeSections("..", sections)
+	return writeSections(root, sections)
 }
 
 func (c *soakCommand) soak(ctx context.Context, s *servers, log io.Writer) (string, error) {
