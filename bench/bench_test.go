@@ -23,7 +23,7 @@ func example(rounds int) results {
 		for _, s := range r.scenarios {
 			for j, c := range s.contestants {
 				x := float64(j+1) + float64(i)/10
-				measured[s.name+"/"+c.name] = measurement{Rate: 1000 * x, Own: x, Postgres: x, NATS: x, WAL: 100 * x, Peak: 10 * x, Figures: map[string]float64{half: x, almostAll: x, published: x}}
+				measured[s.name+"/"+c.name] = measurement{Rate: 1000 * x, Own: x, Parts: []float64{x / 2, x / 2}, Postgres: x, NATS: x, WAL: 100 * x, Peak: 10 * x, Figures: map[string]float64{half: x, almostAll: x, published: x}}
 			}
 		}
 		r.rounds = append(r.rounds, measured)
@@ -130,9 +130,9 @@ func TestTable(t *testing.T) {
 	t.Parallel()
 	r := example(3)
 	r.scenarios = []scenario{{name: "drain", contestants: []contestant{{name: "oprun", settings: "defaults"}}}}
-	want := `| | jobs/s (least–most) | CPU µs/job | of it own, Postgres, NATS | WAL B/job | peak MB | settings |
+	want := `| | jobs/s (least–most) | CPU µs/job | of it own (each process), Postgres, NATS | WAL B/job | peak MB | settings |
 |---|---|---|---|---|---|---|
-| oprun | 1,100 (1,000–1,200) | 3.3 | 1.1, 1.1, 1.1 | 110 | 11 | defaults |
+| oprun | 1,100 (1,000–1,200) | 3.3 | 0.55 + 0.55, 1.1, 1.1 | 110 | 11 | defaults |
 
 Medians of 3 rounds on 2026-11-25: a machine, 2 cores.
 `

@@ -12,10 +12,11 @@ import (
 
 // measurement is what one contestant did in one turn. Times are per job.
 type measurement struct {
-	Rate                float64 // jobs/s
-	Own, Postgres, NATS float64 // CPU, µs: the contestant's processes, and the servers
-	WAL                 float64 // bytes
-	Peak                float64 // MB of memory: of its largest process
+	Rate                float64   // jobs/s
+	Own, Postgres, NATS float64   // CPU, µs: the contestant's processes, and the servers
+	Parts               []float64 // of Own, that of each process
+	WAL                 float64   // bytes
+	Peak                float64   // MB of memory: of its largest process
 	Figures             map[string]float64
 }
 
@@ -119,6 +120,7 @@ func sum(jobs float64, scores []score, before, after usage) measurement {
 			ended = s.Ended
 		}
 		own += s.CPU
+		m.Parts = append(m.Parts, perJob(s.CPU, jobs))
 		m.Peak = max(m.Peak, float64(s.Peak)/(1<<20))
 		maps.Copy(m.Figures, s.Figures)
 	}

@@ -47,7 +47,7 @@ func latency() scenario {
 // oneByOne is the least that a job with a promise can wait: for its stream and for its ledger, once each.
 var oneByOne = contestant{
 	name: "one PubAck + one commit", settings: "one after the other, at 50/s; a stream and a table of its own; the two of them are what waits",
-	jobs: 200, rate: 50, prepare: oprunWithEffects, parts: []part{pubAckAndCommit}, done: []string{countEffects},
+	jobs: 400, rate: 50, prepare: oprunWithEffects, parts: []part{pubAckAndCommit}, done: []string{countEffects},
 }
 
 // atPace are the contestants at one pace; those who cannot keep the highest have one that they can.
@@ -61,7 +61,7 @@ func atPace(rate int) []contestant {
 	}
 	for i := range all {
 		all[i].name += ", " + perSecond(all[i].rate)
-		all[i].jobs = min(4*all[i].rate, 30_000)
+		all[i].jobs = min(max(4*all[i].rate, 400), 30_000) // a 99th percentile wants some hundreds
 	}
 	all[1].jobs = min(all[1].jobs, 8000) // River does not keep the highest pace
 	return all

@@ -19,13 +19,21 @@ type column struct {
 var throughput = []column{
 	{"jobs/s (least–most)", func(all []measurement) string { return spread(each(all, rate)) }},
 	{"CPU µs/job", middle(cpu)},
-	{"of it own, Postgres, NATS", func(all []measurement) string {
-		own, postgres, nats := each(all, func(m measurement) float64 { return m.Own }),
-			each(all, func(m measurement) float64 { return m.Postgres }), each(all, func(m measurement) float64 { return m.NATS })
-		return fmt.Sprintf("%s, %s, %s", number(median(own)), number(median(postgres)), number(median(nats)))
+	{"of it own (each process), Postgres, NATS", func(all []measurement) string {
+		postgres, nats := each(all, func(m measurement) float64 { return m.Postgres }), each(all, func(m measurement) float64 { return m.NATS })
+		return fmt.Sprintf("%s, %s, %s", ofParts(all), number(median(postgres)), number(median(nats)))
 	}},
 	{"WAL B/job", middle(wal)},
 	{"peak MB", middle(peak)},
+}
+
+// ofParts shows what each process of a contestant has used; the worker is the first.
+func ofParts(all []measurement) string {
+	own := make([]string, len(all[0].Parts))
+	for i := range own {
+		own[i] = number(median(each(all, func(m measurement) float64 { return m.Parts[i] })))
+	}
+	return strings.Join(own, " + ")
 }
 
 // spread shows the median of sorted values, and between what they are.

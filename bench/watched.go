@@ -14,7 +14,7 @@ const (
 	half       = "p50"
 	almostAll  = "p99"
 	warmFirst  = time.Second // jobs of the first second do not count: connections and caches are cold
-	warmAtMost = 5           // and no more than one in so many
+	warmAtMost = 5           // but that is no more than one job in so many
 )
 
 // watch is what a worker sees of its jobs' waits.
