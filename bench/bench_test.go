@@ -146,6 +146,7 @@ func TestRefusals(t *testing.T) {
 	for name, args := range map[string][]string{
 		"few_rounds_are_not_written":       {"--rounds", "4", "--write"},
 		"a_smoke_is_not_written":           {"--smoke", "--write"},
+		"what_is_profiled_is_not_written":  {"--profile", "x", "--write"},
 		"a_smoke_has_one_round":            {"--smoke", "--rounds", "2"},
 		"no_round_measures_nothing":        {"--rounds", "-1"},
 		"few_rounds_of_growth_neither":     {"grow", "--rounds", "4", "--write"},

@@ -39,7 +39,7 @@ func (s *servers) turn(ctx context.Context, scenario string, c contestant) (m me
 
 // turnOn has one contestant do its jobs on this database, with whatever is in it.
 func (s *servers) turnOn(ctx context.Context, database, scenario string, c contestant) (m measurement, err error) {
-	st := stage{Scenario: scenario, Contestant: c.name, Jobs: c.jobs, Rate: c.rate, Database: s.postgres.URL(database), NATS: s.natsURL}
+	st := stage{Scenario: scenario, Contestant: c.name, Jobs: c.jobs, Rate: c.rate, Database: s.postgres.URL(database), NATS: s.natsURL, Profile: s.profile}
 	if err := c.prepare(ctx, &st); err != nil {
 		return m, fmt.Errorf("prepare: %w", err)
 	}
@@ -68,6 +68,9 @@ func (s *servers) measure(ctx context.Context, st stage, parts int) (m measureme
 		}
 		players = append(players, p)
 	}
+	if err := s.forgetStatements(ctx); err != nil {
+		return m, err
+	}
 	before, err := s.usage(ctx)
 	if err != nil {
 		return m, err
@@ -80,7 +83,7 @@ func (s *servers) measure(ctx context.Context, st stage, parts int) (m measureme
 	if err != nil {
 		return m, err
 	}
-	return sum(float64(st.Jobs), scores, before, after), nil
+	return sum(float64(st.Jobs), scores, before, after), s.tellStatements(ctx, st)
 }
 
 func playAll(players []*player) (scores []score, _ error) {

@@ -51,6 +51,8 @@ type runCommand struct {
 	Only   []string `help:"These scenarios only, by name." placeholder:"NAME"`
 	Smoke  bool     `help:"One tiny round of everything: does every contestant do its work? It prints no figures."`
 	Write  bool     `help:"Rewrite the figures and the chart in the documentation instead of printing them."`
+
+	Profile string `help:"Write a CPU profile of each process into this folder, and what Postgres' statements cost, with pg_stat_statements, where there is such a thing. Of several rounds the last one's profile stays. Profiling costs: these figures do not count." placeholder:"DIR"`
 }
 
 func (c *runCommand) Run(ctx context.Context, to streams) error {
@@ -58,7 +60,7 @@ func (c *runCommand) Run(ctx context.Context, to streams) error {
 	if err != nil {
 		return err
 	}
-	r := runner{rounds: cmp.Or(c.Rounds, fewRounds), scale: 1, log: to.err}
+	r := runner{rounds: cmp.Or(c.Rounds, fewRounds), scale: 1, log: to.err, profile: c.Profile}
 	if err := c.refuse(r.rounds, chosen); err != nil {
 		return err
 	}
@@ -81,6 +83,9 @@ func (c *runCommand) Run(ctx context.Context, to streams) error {
 
 // refuse says what is not to be measured, before it is.
 func (c *runCommand) refuse(rounds int, chosen []scenario) error {
+	if c.Profile != "" && c.Write {
+		return wrongUsage("figures with a --profile are not worth a --write")
+	}
 	if c.Smoke && (c.Write || c.Rounds != 0) {
 		return wrongUsage("a --smoke has one round, and no figures to --write")
 	}

@@ -24,6 +24,7 @@ type stage struct {
 	Rate                 int    // jobs/s to be asked for; 0: as fast as they go
 	Database, NATS       string // addresses
 	Tenant               string // whose jobs they are, for oprun
+	Profile              string // the folder of CPU profiles; empty: none is wanted
 
 	figures map[string]float64 // what only this scenario measures; its part writes them
 }
@@ -172,7 +173,7 @@ func (s *stage) perform(timed func() error) (done score, err error) {
 		return done, err
 	}
 	done = score{Began: time.Now(), Figures: s.figures}
-	if err := timed(); err != nil {
+	if err := s.profiled(timed); err != nil {
 		return done, err
 	}
 	done.Ended = time.Now()

@@ -18,6 +18,8 @@ type runner struct {
 	scale  float64 // of the jobs in a round
 	smoke  bool    // whether they do their work is all that is asked
 	log    io.Writer
+
+	profile string // the folder of profiles; empty: none are wanted
 }
 
 // round is what was measured in one round, by "scenario/contestant".
@@ -36,6 +38,11 @@ func (r runner) run(ctx context.Context, chosen []scenario) (all results, err er
 		return all, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	if r.profile != "" {
+		if err := s.profileInto(ctx, r.profile); err != nil {
+			return all, err
+		}
+	}
 	all.scenarios = chosen
 	if all.machine, err = s.machine(ctx); err != nil {
 		return all, err
