@@ -31,15 +31,16 @@ func (s *servers) turn(ctx context.Context, scenario string, c contestant) (m me
 	if err != nil {
 		return m, err
 	}
-	if m, err = s.turnOn(ctx, database, scenario, c); err != nil {
+	if m, err = s.turnOn(ctx, database, scenario, c, ""); err != nil {
 		return m, err
 	}
 	return m, s.drop(ctx, database)
 }
 
-// turnOn has one contestant do its jobs on this database, with whatever is in it.
-func (s *servers) turnOn(ctx context.Context, database, scenario string, c contestant) (m measurement, err error) {
-	st := stage{Scenario: scenario, Contestant: c.name, Jobs: c.jobs, Rate: c.rate, Database: s.postgres.URL(database), NATS: s.natsURL, Profile: s.profile}
+// turnOn has one contestant do its jobs on this database, with whatever is in it. With a prefix for them its jobs have
+// request ids without a date.
+func (s *servers) turnOn(ctx context.Context, database, scenario string, c contestant, foreign string) (m measurement, err error) {
+	st := stage{Scenario: scenario, Contestant: c.name, Jobs: c.jobs, Rate: c.rate, Database: s.postgres.URL(database), NATS: s.natsURL, Foreign: foreign, Profile: s.profile}
 	if err := c.prepare(ctx, &st); err != nil {
 		return m, fmt.Errorf("prepare: %w", err)
 	}

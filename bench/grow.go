@@ -7,7 +7,8 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
+
+	"github.com/google/uuid"
 )
 
 // growCommand measures with a table that has grown.
@@ -90,7 +91,7 @@ func (g growth) measureAll(ctx context.Context, machine machine) (string, error)
 		r.rounds = append(r.rounds, measured)
 	}
 	b.WriteString("\n" + r.table(r.scenarios[0]) + r.goals(r.scenarios[0]))
-	deleted, err := g.retention(ctx, r)
+	deleted, err := g.retention(ctx)
 	return b.String() + deleted, err
 }
 
@@ -148,25 +149,28 @@ func (g growth) round(ctx context.Context, i int) (round, error) {
 func (g growth) turnAt(ctx context.Context, place string, c contestant) (measurement, error) {
 	for _, d := range grown {
 		if d.title == place {
-			return g.turn(ctx, d.database, "drain", c)
+			return g.turn(ctx, d.database, "drain", c, d.undated)
 		}
 	}
 	return g.servers.turn(ctx, "drain", c)
 }
 
-// turn is one on a database that stays. What it is asked for afterwards is about the runs of this turn alone.
-func (g growth) turn(ctx context.Context, database, scenario string, c contestant) (measurement, error) {
+// turn is one on a database that stays; the new jobs' ids are as those of the rows. What it is asked for afterwards is
+// about the runs of this turn alone: those made since it began, by the database's clock.
+func (g growth) turn(ctx context.Context, database, scenario string, c contestant, undated bool) (measurement, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := g.servers.clear(ctx); err != nil {
 		return measurement{}, err
 	}
-	c.done = []string{fmt.Sprintf("%s and id >= '%s'", countRuns, firstIDOf(time.Now()))}
-	return g.servers.turnOn(ctx, database, scenario, c)
-}
-
-// firstIDOf is the least id of a run of this time.
-func firstIDOf(t time.Time) string {
-	digits := fmt.Sprintf("%012x", t.UnixMilli())
-	return digits[:8] + "-" + digits[8:] + "-0000-0000-000000000000"
+	var now string
+	if err := g.servers.admin.QueryRow(ctx, "select clock_timestamp()::text").Scan(&now); err != nil {
+		return measurement{}, err
+	}
+	c.done = []string{fmt.Sprintf("%s and created_at >= '%s'", countRuns, now)}
+	foreign := ""
+	if undated {
+		foreign = "foreign-" + uuid.NewString() // of this turn alone
+	}
+	return g.servers.turnOn(ctx, database, scenario, c, foreign)
 }

@@ -24,6 +24,7 @@ type stage struct {
 	Rate                 int    // jobs/s to be asked for; 0: as fast as they go
 	Database, NATS       string // addresses
 	Tenant               string // whose jobs they are, for oprun
+	Foreign              string // undated request ids begin with it; empty: oprun makes ids of its own, dated ones
 	Profile              string // the folder of CPU profiles; empty: none is wanted
 
 	figures map[string]float64 // what only this scenario measures; its part writes them
