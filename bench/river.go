@@ -140,9 +140,9 @@ func riverInsert(ctx context.Context, client *riverClient, s *stage, mode riverM
 
 // riverWork works until all jobs were handled and their ends are written. Its settings are those of River's own
 // benchmark.
-func riverWork(conns, maxWorkers int, handler riverHandler) part {
+func riverWork(conns int, handler riverHandler) part {
 	return func(ctx context.Context, s *stage) (func() error, error) {
-		client, done, err := riverStart(ctx, s, conns, maxWorkers, handler)
+		client, done, err := riverStart(ctx, s, conns, handler)
 		return func() error {
 			if err := client.Start(ctx); err != nil {
 				return err
@@ -156,7 +156,7 @@ func riverWork(conns, maxWorkers int, handler riverHandler) part {
 // riverInsertAndWork inserts all jobs meanwhile, in the same process, as River's own benchmark does.
 func riverInsertAndWork(mode riverMode, perTransaction, callers int) part {
 	return func(ctx context.Context, s *stage) (func() error, error) {
-		client, done, err := riverStart(ctx, s, riverConns+callers, riverWorkers, riverNoop)
+		client, done, err := riverStart(ctx, s, riverConns+callers, riverNoop)
 		return func() error {
 			if err := client.Start(ctx); err != nil {
 				return err
@@ -170,7 +170,7 @@ func riverInsertAndWork(mode riverMode, perTransaction, callers int) part {
 	}
 }
 
-func riverStart(ctx context.Context, s *stage, conns, maxWorkers int, handler riverHandler) (*riverClient, <-chan struct{}, error) {
+func riverStart(ctx context.Context, s *stage, conns int, handler riverHandler) (*riverClient, <-chan struct{}, error) {
 	pool, err := s.pool(ctx, conns)
 	if err != nil {
 		return nil, nil, err
@@ -179,7 +179,7 @@ func riverStart(ctx context.Context, s *stage, conns, maxWorkers int, handler ri
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &riverWorker{handler: handler, pool: pool, count: countTo(s.Jobs, func() { close(done) })})
 	config := riverConfig()
-	config.Queues, config.Workers = map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: maxWorkers}}, workers
+	config.Queues, config.Workers = map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: riverWorkers}}, workers
 	client, err := river.NewClient(riverpgxv5.New(pool), config)
 	return client, done, err
 }

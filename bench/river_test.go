@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"testing"
 
 	"github.com/riverqueue/river"
@@ -9,8 +8,6 @@ import (
 
 	"oprun.example/internal/devstack"
 )
-
-func TestMain(m *testing.M) { os.Exit(devstack.Run(m)) }
 
 // Where equal jobs are one, they are so by the same two fields in every system.
 func TestRiverIsUniqueByTheTwoFields(t *testing.T) {

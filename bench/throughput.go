@@ -20,8 +20,8 @@ func drain() scenario {
 			{name: "ledger alone", settings: "no NATS, no worker: batches of 512 on 2 connections", jobs: 150_000, prepare: oprunEmpty, parts: []part{ledgerWork}, done: []string{countRuns}},
 			{name: "oprun" + pageless, settings: "as oprun", jobs: 120_000, prepare: withoutPageIndexes(oprunLoaded), parts: []part{oprunWork(4, oprunNoop)}, done: []string{countRuns}},
 			{name: "ledger alone" + pageless, settings: "as ledger alone", jobs: 150_000, prepare: withoutPageIndexes(oprunEmpty), parts: []part{ledgerWork}, done: []string{countRuns}},
-			{name: "River, unique by args", settings: riverSettings, jobs: 50_000, prepare: riverLoaded(riverUnique), parts: []part{riverWork(riverConns, riverWorkers, riverNoop)}, done: []string{countRiver, countRiverKeys}},
-			{name: "River, plain", settings: riverSettings, jobs: 50_000, prepare: riverLoaded(riverPlain), parts: []part{riverWork(riverConns, riverWorkers, riverNoop)}, done: []string{countRiver}},
+			{name: "River, unique by args", settings: riverSettings, jobs: 50_000, prepare: riverLoaded(riverUnique), parts: []part{riverWork(riverConns, riverNoop)}, done: []string{countRiver, countRiverKeys}},
+			{name: "River, plain", settings: riverSettings, jobs: 50_000, prepare: riverLoaded(riverPlain), parts: []part{riverWork(riverConns, riverNoop)}, done: []string{countRiver}},
 			{name: "by hand: nats.go + pgx", settings: "an INSERT, an UPDATE, an ack a message, on a table of its own; 32 connections", jobs: 16_000, prepare: byHandLoaded, parts: []part{byHandWork(decodeInput)}, done: []string{countClaims}},
 			{name: "Watermill + dedupe insert", settings: "an INSERT, an ack (AckAsync) a message; a stream that keeps its messages; 32 subscriptions, 32 connections", jobs: 30_000, prepare: watermillLoaded, parts: []part{watermillWork(watermillSubscriptions, decodeInput)}, done: []string{countSeen}},
 		},
@@ -60,7 +60,7 @@ func effects() scenario {
 		contestants: []contestant{
 			{name: "oprun, job.Queue", settings: "a transaction for many jobs; as in drain, and up to 5 connections more", jobs: 50_000, prepare: oprunEffects, parts: []part{oprunWork(4, oprunQueue)}, done: []string{countRuns, countEffects, differentJobs}},
 			{name: "oprun, job.Commit", settings: "one transaction a job; as in drain, with a pool of 32", jobs: 8_000, prepare: oprunEffects, parts: []part{oprunWork(32, oprunCommit)}, done: []string{countRuns, countEffects, differentJobs}},
-			{name: "River, JobCompleteTx", settings: "one transaction a job; as in drain, with 32 connections", jobs: 5_000, prepare: riverEffects, parts: []part{riverWork(32, riverWorkers, riverCompleteTx)}, done: []string{countRiver, countRiverKeys, countEffects, differentJobs}},
+			{name: "River, JobCompleteTx", settings: "one transaction a job; as in drain, with 32 connections", jobs: 5_000, prepare: riverEffects, parts: []part{riverWork(32, riverCompleteTx)}, done: []string{countRiver, countRiverKeys, countEffects, differentJobs}},
 		},
 		goals: []goal{
 			{figure: "`job.Queue` effects / River JobCompleteTx", must: 12, aim: 20, of: ratio(rate, "effects/oprun, job.Queue", "effects/River, JobCompleteTx")},

@@ -72,7 +72,7 @@ func oprunWatched(w *watch) part {
 }
 
 func riverWatched(w *watch) part {
-	return riverWork(riverConns, riverWorkers, func(_ context.Context, _ *pgxpool.Pool, job *river.Job[riverArgs]) error {
+	return riverWork(riverConns, func(_ context.Context, _ *pgxpool.Pool, job *river.Job[riverArgs]) error {
 		return w.starts(job.Args.Payload)
 	})
 }
