@@ -11,8 +11,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"oprun.example/internal/proc"
 )
 
 // example are results in which the contestants of a scenario are 1, 2, 3 … thousand jobs a second fast.
@@ -23,7 +21,7 @@ func example(rounds int) results {
 		for _, s := range r.scenarios {
 			for j, c := range s.contestants {
 				x := float64(j+1) + float64(i)/10
-				measured[s.name+"/"+c.name] = measurement{Rate: 1000 * x, Own: x, Postgres: x, NATS: x, WAL: 100 * x, Peak: 10 * x, Figures: map[string]float64{half: x, almostAll: x, published: x}}
+				measured[s.name+"/"+c.name] = measurement{Rate: 1000 * x, Own: x, Parts: []float64{x / 2, x / 2}, Postgres: x, NATS: x, WAL: 100 * x, Peak: 10 * x, Figures: map[string]float64{half: x, almostAll: x, published: x}}
 			}
 		}
 		r.rounds = append(r.rounds, measured)
@@ -47,21 +45,6 @@ func TestScenariosAreWhole(t *testing.T) {
 	}
 }
 
-func TestChoose(t *testing.T) {
-	t.Parallel()
-	chosen, err := choose([]string{"effects", "drain"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{"effects", "drain"}, namesOf(chosen)); diff != "" {
-		t.Error(diff)
-	}
-	var wrong *proc.Error
-	if _, err := choose([]string{"drian"}); !errors.As(err, &wrong) || wrong.Code != proc.Usage || !strings.Contains(err.Error(), "drain, continuous") {
-		t.Errorf("an unknown scenario: %v", err)
-	}
-}
-
 func TestGoals(t *testing.T) {
 	t.Parallel()
 	t.Run("each_names_figures_that_its_scenario_measures", func(t *testing.T) {
@@ -78,7 +61,7 @@ func TestGoals(t *testing.T) {
 	t.Run("each_says_whether_it_is_reached", func(t *testing.T) {
 		t.Parallel()
 		for reached, want := range map[float64]string{
-			5: "| x | ≥ 2 | ≥ 4 | 5 | reached |", 3: "| x | ≥ 2 | ≥ 4 | 3 | reached, not the aim |", 1: "| x | ≥ 2 | ≥ 4 | 1 | **missed** |",
+			5: "| x | ≥ 2 | ≥ 4 | 5 (5–5) | reached |", 3: "| x | ≥ 2 | ≥ 4 | 3 (3–3) | reached, not the aim |", 1: "| x | ≥ 2 | ≥ 4 | 1 (1–1) | **missed** |",
 		} {
 			g := goal{figure: "x", must: 2, aim: 4, of: func(round) float64 { return reached }}
 			if diff := cmp.Diff(want, g.row(example(1).rounds)); diff != "" {
@@ -86,7 +69,7 @@ func TestGoals(t *testing.T) {
 			}
 		}
 		g := goal{figure: "x", must: 4, aim: 2, atMost: true, of: func(round) float64 { return 5 }}
-		if diff := cmp.Diff("| x | ≤ 4 | ≤ 2 | 5 | **missed** |", g.row(example(1).rounds)); diff != "" {
+		if diff := cmp.Diff("| x | ≤ 4 | ≤ 2 | 5 (5–5) | **missed** |", g.row(example(1).rounds)); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -99,6 +82,20 @@ func TestGoals(t *testing.T) {
 			t.Errorf("the ratio is %v, want 3", got)
 		}
 	})
+}
+
+func TestEveryOtherRoundGoesBackwards(t *testing.T) {
+	t.Parallel()
+	all := []contestant{{name: "a"}, {name: "b"}, {name: "c"}}
+	for i, want := range []string{"abc", "cba", "abc"} {
+		got := ""
+		for _, c := range inOrderOf(i, all) {
+			got += c.name
+		}
+		if got != want {
+			t.Errorf("round %d is %s, want %s", i, got, want)
+		}
+	}
 }
 
 func TestNumbersHaveThreeDigits(t *testing.T) {
@@ -116,11 +113,11 @@ func TestTable(t *testing.T) {
 	t.Parallel()
 	r := example(3)
 	r.scenarios = []scenario{{name: "drain", contestants: []contestant{{name: "oprun", settings: "defaults"}}}}
-	want := `| | jobs/s (least–most) | CPU µs/job | of it own, Postgres, NATS | WAL B/job | peak MB | settings |
+	want := `| | jobs/s (least–most) | CPU µs/job | of it own (each process), Postgres, NATS | WAL B/job | peak MB | settings |
 |---|---|---|---|---|---|---|
-| oprun | 1,100 (1,000–1,200) | 3.3 | 1.1, 1.1, 1.1 | 110 | 11 | defaults |
+| oprun | 1,100 (1,000–1,200) | 3.3 | 0.55 + 0.55, 1.1, 1.1 | 110 | 11 | defaults |
 
-Medians of 3 rounds on 2026-11-25.
+Medians of 3 rounds on 2026-11-25: a machine, 2 cores.
 `
 	if diff := cmp.Diff(want, r.table(r.scenarios[0])); diff != "" {
 		t.Error(diff)
@@ -159,6 +156,9 @@ func TestWriteSections(t *testing.T) {
 	t.Run("the_projects_own_documents_have_all_places", func(t *testing.T) {
 		t.Parallel()
 		root := documentsOf(t, read(t, "../docs/performance.md"), read(t, "../README.md"))
+		if err := findPlaces(root, append(example(1).sectionNames(), growthSection, soakSection)); err != nil {
+			t.Error(err)
+		}
 		if err := example(1).write(root); err != nil {
 			t.Error(err)
 		}

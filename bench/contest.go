@@ -12,10 +12,11 @@ import (
 
 // measurement is what one contestant did in one turn. Times are per job.
 type measurement struct {
-	Rate                float64 // jobs/s
-	Own, Postgres, NATS float64 // CPU, µs: the contestant's processes, and the servers
-	WAL                 float64 // bytes
-	Peak                float64 // MB of memory: of its largest process
+	Rate                float64   // jobs/s
+	Own, Postgres, NATS float64   // CPU, µs: the contestant's processes, and the servers
+	Parts               []float64 // of Own, that of each process
+	WAL                 float64   // bytes
+	Peak                float64   // MB of memory: of its largest process
 	Figures             map[string]float64
 }
 
@@ -30,15 +31,16 @@ func (s *servers) turn(ctx context.Context, scenario string, c contestant) (m me
 	if err != nil {
 		return m, err
 	}
-	if m, err = s.turnOn(ctx, database, scenario, c); err != nil {
+	if m, err = s.turnOn(ctx, database, scenario, c, ""); err != nil {
 		return m, err
 	}
 	return m, s.drop(ctx, database)
 }
 
-// turnOn has one contestant do its jobs on this database, with whatever is in it.
-func (s *servers) turnOn(ctx context.Context, database, scenario string, c contestant) (m measurement, err error) {
-	st := stage{Scenario: scenario, Contestant: c.name, Jobs: c.jobs, Rate: c.rate, Database: s.postgres.URL(database), NATS: s.natsURL}
+// turnOn has one contestant do its jobs on this database, with whatever is in it. With a prefix for them its jobs have
+// request ids without a date.
+func (s *servers) turnOn(ctx context.Context, database, scenario string, c contestant, foreign string) (m measurement, err error) {
+	st := stage{Scenario: scenario, Contestant: c.name, Jobs: c.jobs, Rate: c.rate, Database: s.postgres.URL(database), NATS: s.natsURL, Foreign: foreign, Profile: s.profile}
 	if err := c.prepare(ctx, &st); err != nil {
 		return m, fmt.Errorf("prepare: %w", err)
 	}
@@ -67,6 +69,9 @@ func (s *servers) measure(ctx context.Context, st stage, parts int) (m measureme
 		}
 		players = append(players, p)
 	}
+	if err := s.forgetStatements(ctx); err != nil {
+		return m, err
+	}
 	before, err := s.usage(ctx)
 	if err != nil {
 		return m, err
@@ -79,21 +84,28 @@ func (s *servers) measure(ctx context.Context, st stage, parts int) (m measureme
 	if err != nil {
 		return m, err
 	}
-	return sum(float64(st.Jobs), scores, before, after), nil
+	return sum(float64(st.Jobs), scores, before, after), s.tellStatements(ctx, st)
 }
 
-func playAll(players []*player) (scores []score, err error) {
+func playAll(players []*player) (scores []score, _ error) {
 	for _, p := range players {
 		if err := p.begin(); err != nil {
 			return nil, err
 		}
 	}
-	for _, p := range players {
-		score, err := p.score()
-		if err != nil {
+	scores = make([]score, len(players))
+	errs := make(chan error, len(players)) // one of each: whoever fails first ends the turn, whatever others wait for
+	for i, p := range players {
+		go func() {
+			var err error
+			scores[i], err = p.score()
+			errs <- err
+		}()
+	}
+	for range players {
+		if err := <-errs; err != nil {
 			return nil, err
 		}
-		scores = append(scores, score)
 	}
 	return scores, nil
 }
@@ -112,6 +124,7 @@ func sum(jobs float64, scores []score, before, after usage) measurement {
 			ended = s.Ended
 		}
 		own += s.CPU
+		m.Parts = append(m.Parts, perJob(s.CPU, jobs))
 		m.Peak = max(m.Peak, float64(s.Peak)/(1<<20))
 		maps.Copy(m.Figures, s.Figures)
 	}

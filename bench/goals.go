@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// goal is what a scenario is to show: a figure of each round, of which the median counts. The contestants of a round are
-// neighbours in time, so that a ratio of two of them holds on a machine whose pace drifts.
+// goal is what a scenario is to show: a figure of each round, of which the median counts. A ratio is of two turns of the
+// same round, so that it holds on a machine whose pace drifts.
 type goal struct {
 	figure    string
 	must, aim float64
@@ -39,7 +39,8 @@ func ratio(of field, key, over string) func(round) float64 {
 
 // row says what was to be reached, and what was.
 func (g goal) row(rounds []round) string {
-	reached, sign, verdict := median(over(rounds, g.of)), "≥", "reached"
+	sorted := over(rounds, g.of)
+	reached, sign, verdict := median(sorted), "≥", "reached"
 	missed := func(bound float64) bool { return reached < bound }
 	if g.atMost {
 		sign, missed = "≤", func(bound float64) bool { return reached > bound }
@@ -50,5 +51,5 @@ func (g goal) row(rounds []round) string {
 	case missed(g.aim):
 		verdict = "reached, not the aim"
 	}
-	return fmt.Sprintf("| %s | %s %s | %s %s | %s | %s |", g.figure, sign, number(g.must), sign, number(g.aim), number(reached), verdict)
+	return fmt.Sprintf("| %s | %s %s | %s %s | %s | %s |", g.figure, sign, number(g.must), sign, number(g.aim), spread(sorted), verdict)
 }

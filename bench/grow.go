@@ -7,9 +7,8 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
-	"oprun.example/internal/proc"
+	"github.com/google/uuid"
 )
 
 // growCommand measures with a table that has grown.
@@ -20,8 +19,15 @@ type growCommand struct {
 }
 
 func (c *growCommand) Run(ctx context.Context, to streams) (err error) {
-	if c.Rounds < 1 || c.Rows < keptDays {
-		return &proc.Error{Code: proc.Usage, Err: fmt.Errorf("--rounds is at least 1, and --rows at least %d, one a day", keptDays)}
+	if c.Rows < keptDays {
+		return wrongUsage(fmt.Sprintf("--rows is at least %d, one a day", keptDays))
+	}
+	refused := atLeastOne(c.Rounds)
+	if c.Write {
+		refused = refuseWrite(c.Rounds, growthSection)
+	}
+	if refused != nil {
+		return refused
 	}
 	s, err := startServers(ctx)
 	if err != nil {
@@ -37,11 +43,11 @@ func (c *growCommand) Run(ctx context.Context, to streams) (err error) {
 	if err != nil {
 		return err
 	}
-	sections := []section{{"growth", text}}
+	sections := []section{{growthSection, text}}
 	if !c.Write {
 		return printSections(to.out, sections)
 	}
-	return writeSections("..", sections)
+	return writeSections(root, sections)
 }
 
 // growth plays the same contestants on databases that have grown, and on one that has not.
@@ -60,7 +66,10 @@ var grown = []struct {
 	{"undated", "undated ids, hashed from foreign request ids", true},
 }
 
-const withoutRows = "none"
+const (
+	growthSection = "growth"
+	withoutRows   = "none"
+)
 
 func (g growth) measureAll(ctx context.Context, machine machine) (string, error) {
 	var b strings.Builder
@@ -82,13 +91,13 @@ func (g growth) measureAll(ctx context.Context, machine machine) (string, error)
 		r.rounds = append(r.rounds, measured)
 	}
 	b.WriteString("\n" + r.table(r.scenarios[0]) + r.goals(r.scenarios[0]))
-	deleted, err := g.retention(ctx, r)
+	deleted, err := g.retention(ctx)
 	return b.String() + deleted, err
 }
 
 // scenario is what the report needs of the contestants; round plays them.
 func (g growth) scenario() scenario {
-	s := scenario{name: "growth", columns: throughput}
+	s := scenario{name: growthSection, columns: throughput}
 	for _, c := range g.players() {
 		for _, where := range g.places() {
 			s.contestants = append(s.contestants, contestant{name: c.name + ", " + where, settings: c.settings})
@@ -121,35 +130,47 @@ func (g growth) players() []contestant {
 func (g growth) round(ctx context.Context, i int) (round, error) {
 	measured := round{}
 	for _, c := range g.players() {
-		m, err := g.servers.turn(ctx, "drain", c)
-		if err != nil {
-			return nil, err
+		places := g.places()
+		if i%2 == 1 {
+			slices.Reverse(places) // so that none is always the first
 		}
-		measured["growth/"+c.name+", "+withoutRows] = m
-		for _, d := range grown {
-			if m, err = g.turn(ctx, d.database, "drain", c); err != nil {
-				return nil, fmt.Errorf("%s on %s: %w", c.name, d.database, err)
+		for _, place := range places {
+			m, err := g.turnAt(ctx, place, c)
+			if err != nil {
+				return nil, fmt.Errorf("%s, %s: %w", c.name, place, err)
 			}
-			measured["growth/"+c.name+", "+d.title] = m
+			measured["growth/"+c.name+", "+place] = m
 		}
 		fmt.Fprintf(g.log, "round %d of %d  %s\n", i+1, g.rounds, c.name)
 	}
 	return measured, nil
 }
 
-// turn is one on a database that stays. What it is asked for afterwards is about the runs of this turn alone.
-func (g growth) turn(ctx context.Context, database, scenario string, c contestant) (measurement, error) {
+func (g growth) turnAt(ctx context.Context, place string, c contestant) (measurement, error) {
+	for _, d := range grown {
+		if d.title == place {
+			return g.turn(ctx, d.database, "drain", c, d.undated)
+		}
+	}
+	return g.servers.turn(ctx, "drain", c)
+}
+
+// turn is one on a database that stays; the new jobs' ids are as those of the rows. What it is asked for afterwards is
+// about the runs of this turn alone: those made since it began, by the database's clock.
+func (g growth) turn(ctx context.Context, database, scenario string, c contestant, undated bool) (measurement, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := g.servers.clear(ctx); err != nil {
 		return measurement{}, err
 	}
-	c.done = []string{fmt.Sprintf("%s and id >= '%s'", countRuns, firstIDOf(time.Now()))}
-	return g.servers.turnOn(ctx, database, scenario, c)
-}
-
-// firstIDOf is the least id of a run of this time.
-func firstIDOf(t time.Time) string {
-	digits := fmt.Sprintf("%012x", t.UnixMilli())
-	return digits[:8] + "-" + digits[8:] + "-0000-0000-000000000000"
+	var now string
+	if err := g.servers.admin.QueryRow(ctx, "select clock_timestamp()::text").Scan(&now); err != nil {
+		return measurement{}, err
+	}
+	c.done = []string{fmt.Sprintf("%s and created_at >= '%s'", countRuns, now)}
+	foreign := ""
+	if undated {
+		foreign = "foreign-" + uuid.NewString() // of this turn alone
+	}
+	return g.servers.turnOn(ctx, database, scenario, c, foreign)
 }

@@ -23,17 +23,22 @@ const (
 	mostDays    = keptDays / 2 // are deleted at most in one turn
 )
 
-// retention plays a load of half the drain's rate on the dated database, with and without one day after another being
-// deleted meanwhile.
-func (g growth) retention(ctx context.Context, drained results) (string, error) {
-	full := median(over(drained.rounds, figure(rate, "growth/oprun, "+grown[0].title)))
+// retention plays a load of half the maximum on the dated database, with and without one day after another being deleted
+// meanwhile.
+func (g growth) retention(ctx context.Context) (string, error) {
+	most, err := maximum(func(c contestant) (measurement, error) {
+		return g.turn(ctx, grown[0].database, "continuous", c, grown[0].undated)
+	})
+	if err != nil {
+		return "", err
+	}
 	c := load().contestants[0]
-	c.rate = int(full / 2)
+	c.rate = int(most / 2)
 	c.jobs = loadSeconds * c.rate
 	d := &deletion{growth: g, database: grown[0].database, kept: keptDays}
 	var without, with []measurement
 	for range loadRounds {
-		m, err := g.turn(ctx, d.database, "load", c)
+		m, err := g.turn(ctx, d.database, "load", c, grown[0].undated)
 		if err != nil {
 			return "", err
 		}
@@ -61,7 +66,7 @@ func (d *deletion) during(ctx context.Context, c contestant) (measurement, error
 	defer stop()
 	deleted := make(chan error, 1)
 	go func() { deleted <- d.days(deleting) }()
-	m, err := d.turn(ctx, d.database, "load", c)
+	m, err := d.turn(ctx, d.database, "load", c, grown[0].undated)
 	stop()
 	if failed := <-deleted; err == nil {
 		err = failed
@@ -106,7 +111,7 @@ func ignoreStop(ctx context.Context, err error) error {
 
 func (d *deletion) report(asked int, without, with []measurement) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\nRetention: %s jobs/s are asked for, half of what a drain does on the dated rows; meanwhile one day after another is deleted, %s runs a day.\n\n",
+	fmt.Fprintf(&b, "\nRetention: %s jobs/s are asked for, half of what is the most when jobs are asked for and worked on at the same time, on the dated rows; meanwhile one day after another is deleted, %s runs a day.\n\n",
 		number(float64(asked)), number(float64(d.growth.rows)/keptDays))
 	b.WriteString("| | jobs/s | start p50 ms | start p99 ms | CPU µs/job |\n|---|---|---|---|---|\n")
 	for _, row := range []struct {

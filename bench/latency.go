@@ -47,21 +47,21 @@ func latency() scenario {
 // oneByOne is the least that a job with a promise can wait: for its stream and for its ledger, once each.
 var oneByOne = contestant{
 	name: "one PubAck + one commit", settings: "one after the other, at 50/s; a stream and a table of its own; the two of them are what waits",
-	jobs: 200, rate: 50, prepare: oprunWithEffects, parts: []part{pubAckAndCommit}, done: []string{countEffects},
+	jobs: 400, rate: 50, prepare: oprunWithEffects, parts: []part{pubAckAndCommit}, done: []string{countEffects},
 }
 
 // atPace are the contestants at one pace; those who cannot keep the highest have one that they can.
 func atPace(rate int) []contestant {
 	others := min(rate, 2000)
 	all := []contestant{
-		{name: "oprun", rate: rate, settings: "defaults; 4 connections; PublishAsync", prepare: oprunEmpty, parts: []part{watched(oprunWatched), oprunPaced}, done: []string{countRuns}, after: waitsForClaim},
-		{name: "River, unique by args", rate: rate, settings: "as in drain; Insert from 32 connections", prepare: riverEmpty, parts: []part{watched(riverWatched), riverPaced(32)}, done: []string{countRiver, countRiverKeys}},
-		{name: "Watermill + dedupe insert", rate: others, settings: "as in drain; PublishMsgAsync", prepare: watermillEmpty, parts: []part{watched(watermillWatched), watermillPaced}, done: []string{countSeen}},
-		{name: "by hand: nats.go + pgx", rate: others, settings: "as in drain; PublishAsync", prepare: oprunEmpty, parts: []part{watched(byHandWatched), oprunPaced}, done: []string{countRuns}},
+		{name: "oprun", rate: rate, settings: "as in drain; PublishAsync from a process of its own", prepare: oprunEmpty, parts: []part{watched(oprunWatched), oprunPaced}, done: []string{countRuns}, after: waitsForClaim},
+		{name: "River, unique by args", rate: rate, settings: "as in drain, the inserting client's FetchCooldown, too; Insert from 32 connections, from a process of its own", prepare: riverEmpty, parts: []part{watched(riverWatched), riverPaced(32)}, done: []string{countRiver, countRiverKeys}},
+		{name: "Watermill + dedupe insert", rate: others, settings: "as in drain; PublishMsgAsync from a process of its own", prepare: watermillEmpty, parts: []part{watched(watermillWatched), watermillPaced}, done: []string{countSeen}},
+		{name: "by hand: nats.go + pgx", rate: others, settings: "as in drain; PublishAsync from a process of its own", prepare: byHandEmpty, parts: []part{watched(byHandWatched), oprunPaced}, done: []string{countClaims}},
 	}
 	for i := range all {
 		all[i].name += ", " + perSecond(all[i].rate)
-		all[i].jobs = min(4*all[i].rate, 30_000)
+		all[i].jobs = min(max(4*all[i].rate, 400), 30_000) // a 99th percentile wants some hundreds
 	}
 	all[1].jobs = min(all[1].jobs, 8000) // River does not keep the highest pace
 	return all

@@ -46,11 +46,18 @@ func (s *stage) deliveries() ([]oprun.Delivery, error) {
 		}
 		stored := time.Now()
 		all = append(all, oprun.Delivery{
-			RunID:    dedupe.ByPlace("JOBS", uint64(n+1), stored).RunID(identity.Scope, identity.Type),
+			RunID:    s.occurrence(n, stored).RunID(identity.Scope, identity.Type),
 			Identity: identity, Token: uuid.New(), Lease: 30 * time.Second, MaxAttempts: 5, Seq: uint64(n + 1), StoredAt: stored, Initiator: "system",
 		})
 	}
 	return all, nil
+}
+
+func (s *stage) occurrence(n int, stored time.Time) dedupe.Occurrence {
+	if id := s.requestID(n); id != "" {
+		return dedupe.ByRequest(id, time.Time{})
+	}
+	return dedupe.ByPlace("JOBS", uint64(n+1), stored)
 }
 
 func claimAndFinish(ctx context.Context, ledger *oprun.Ledger, batch []oprun.Delivery) error {

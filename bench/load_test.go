@@ -4,6 +4,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
+
+	"oprun.example/pkg/dedupe"
 )
 
 func TestPayloadSaysWhenItWasSent(t *testing.T) {
@@ -22,11 +26,19 @@ func TestPayloadSaysWhenItWasSent(t *testing.T) {
 	}
 }
 
-func TestFirstIDOf(t *testing.T) {
+func TestForeignIDsHaveNoDate(t *testing.T) {
 	t.Parallel()
-	at := time.UnixMilli(0x019abb0b8e42)
-	if got := firstIDOf(at); got != "019abb0b-8e42-0000-0000-000000000000" {
-		t.Errorf("the id is %s", got)
+	scope := dedupe.Tenant(uuid.New())
+	dated, undated := &stage{}, &stage{Foreign: "foreign-1"}
+	if id := dated.occurrence(7, time.Now()).RunID(scope, jobType); id.String() < "01" {
+		t.Errorf("the id %s has no date", id)
+	}
+	id := undated.occurrence(7, time.Now()).RunID(scope, jobType)
+	if !strings.HasPrefix(id.String(), "00000000-0000-8") {
+		t.Errorf("the id %s has a date", id)
+	}
+	if undated.occurrence(8, time.Now()).RunID(scope, jobType) == id {
+		t.Error("two jobs have one id")
 	}
 }
 
@@ -40,34 +52,41 @@ func TestEightOfBest(t *testing.T) {
 
 func TestVerdicts(t *testing.T) {
 	t.Parallel()
-	soaked := func(grows float64) (samples []sample) {
+	soaked := func(grows float64, from time.Duration) (samples []sample) {
 		for i := range 20 {
-			samples = append(samples, sample{soakState: soakState{P50: 2, P99: 8, RSS: 40 + grows*float64(i), Heap: 10}, table: 500})
+			samples = append(samples, sample{at: from + time.Duration(i)*time.Minute, soakState: soakState{P50: 2, P99: 8, RSS: 40 + grows*float64(i), Heap: 10}, table: 500 + 100*grows*float64(i)})
 		}
 		return samples
 	}
 	t.Run("what_stays_is_flat", func(t *testing.T) {
 		t.Parallel()
-		text := verdicts(soaked(0), 1, nil)
+		text := verdicts(soaked(0, time.Hour), 1, nil)
 		if strings.Contains(text, "**") || strings.Count(text, "| flat |") != len(flat) || !strings.Contains(text, "exactly once: yes") {
 			t.Error(text)
 		}
 	})
 	t.Run("what_grows_is_told", func(t *testing.T) {
 		t.Parallel()
-		if text := verdicts(soaked(2), 1, nil); !strings.Contains(text, "| worker RSS | 54 | 74 | × 1.15 | **grows** |") {
+		if text := verdicts(soaked(2, time.Hour), 1, nil); !strings.Contains(text, "| worker RSS | 54 | 74 | × 1.15 | **grows** |") {
+			t.Error(text)
+		}
+	})
+	t.Run("tables_that_were_still_filling_are_not_judged", func(t *testing.T) {
+		t.Parallel()
+		text := verdicts(soaked(2, -time.Minute), 1, nil)
+		if strings.Contains(text, "| × 1.15 | **grows** |\n| stream") || strings.Count(text, "| too short to tell |") != 2 {
 			t.Error(text)
 		}
 	})
 	t.Run("a_job_that_was_handled_twice_is_told", func(t *testing.T) {
 		t.Parallel()
-		if text := verdicts(soaked(0), 1, []string{"1 " + soakTwice}); !strings.Contains(text, "exactly once: **no**: 1 jobs were handled more than once") {
+		if text := verdicts(soaked(0, time.Hour), 1, []string{"1 " + soakTwice}); !strings.Contains(text, "exactly once: **no**: 1 jobs were handled more than once") {
 			t.Error(text)
 		}
 	})
 	t.Run("a_run_that_was_too_short_to_tell_says_nothing", func(t *testing.T) {
 		t.Parallel()
-		if text := verdicts(soaked(0)[:2], 1, nil); strings.Contains(text, "flat") {
+		if text := verdicts(soaked(0, time.Hour)[:2], 1, nil); strings.Contains(text, "flat") {
 			t.Error(text)
 		}
 	})

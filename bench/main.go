@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -44,30 +47,72 @@ func run(ctx context.Context, args []string, to streams) error {
 
 // runCommand measures.
 type runCommand struct {
-	Rounds int      `help:"Rounds of all contestants (5)." default:"5"`
+	Rounds int      `help:"Rounds of all contestants (5)."`
 	Only   []string `help:"These scenarios only, by name." placeholder:"NAME"`
-	Smoke  bool     `help:"One tiny round of everything: does every contestant do its work? The figures mean nothing."`
+	Smoke  bool     `help:"One tiny round of everything: does every contestant do its work? It prints no figures."`
 	Write  bool     `help:"Rewrite the figures and the chart in the documentation instead of printing them."`
+
+	Profile string `help:"Write a CPU profile of each process into this folder, and what Postgres' statements cost, with pg_stat_statements, where there is such a thing. Of several rounds the last one's profile stays. Profiling costs: these figures do not count." placeholder:"DIR"`
 }
 
 func (c *runCommand) Run(ctx context.Context, to streams) error {
-	if c.Rounds < 1 || c.Smoke && c.Write {
-		return &proc.Error{Code: proc.Usage, Err: errors.New("--rounds is at least 1, and a --smoke's figures are not worth a --write")}
-	}
 	chosen, err := choose(c.Only)
 	if err != nil {
 		return err
 	}
-	r := runner{rounds: c.Rounds, scale: 1, log: to.err}
-	if c.Smoke {
-		r.rounds, r.scale = 1, smokeScale
-	}
-	results, err := r.run(ctx, chosen)
-	if err != nil {
+	r := runner{rounds: cmp.Or(c.Rounds, fewRounds), scale: 1, log: to.err, profile: c.Profile}
+	if err := c.refuse(r.rounds, chosen); err != nil {
 		return err
 	}
-	if !c.Write {
+	if c.Smoke {
+		r.rounds, r.scale, r.smoke = 1, smokeScale, true
+	}
+	results, err := r.run(ctx, chosen)
+	switch {
+	case err != nil:
+		return err
+	case c.Smoke:
+		_, err := fmt.Fprintf(to.out, "every contestant of %s did its work\n", strings.Join(namesOf(chosen), ", "))
+		return err
+	case c.Write:
+		return results.write(root)
+	default:
 		return printSections(to.out, results.sections())
 	}
-	return results.write("..")
+}
+
+// refuse says what is not to be measured, before it is.
+func (c *runCommand) refuse(rounds int, chosen []scenario) error {
+	if c.Profile != "" && c.Write {
+		return wrongUsage("figures with a --profile are not worth a --write")
+	}
+	if c.Smoke && (c.Write || c.Rounds != 0) {
+		return wrongUsage("a --smoke has one round, and no figures to --write")
+	}
+	if !c.Write {
+		return atLeastOne(rounds)
+	}
+	return refuseWrite(rounds, results{scenarios: chosen}.sectionNames()...)
+}
+
+const (
+	root      = ".." // of the repository: bench is run in its folder
+	fewRounds = 5    // the default, and the fewest that are worth being written
+)
+
+func wrongUsage(text string) error { return &proc.Error{Code: proc.Usage, Err: errors.New(text)} }
+
+func atLeastOne(rounds int) error {
+	if rounds < 1 {
+		return wrongUsage("--rounds is at least 1")
+	}
+	return nil
+}
+
+// refuseWrite says what is not to be written: too few rounds, and what has no place.
+func refuseWrite(rounds int, sections ...string) error {
+	if rounds < fewRounds {
+		return wrongUsage(fmt.Sprintf("--write wants at least %d rounds", fewRounds))
+	}
+	return findPlaces(root, sections)
 }

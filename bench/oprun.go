@@ -72,13 +72,21 @@ func oprunLoaded(ctx context.Context, s *stage) error {
 	return publish()
 }
 
+// withoutPageIndexes drops what serves lists and pages alone (migration 0003), to show what it costs.
+func withoutPageIndexes(prepare func(context.Context, *stage) error) func(context.Context, *stage) error {
+	return func(ctx context.Context, s *stage) error {
+		return errors.Join(prepare(ctx, s), s.execute(ctx,
+			"drop index oprun.runs_succeeded, oprun.runs_unwell, oprun.runs_unwell_in_scope, oprun.runs_created"))
+	}
+}
+
 // oprunEffects also makes the table of the effects.
 func oprunEffects(ctx context.Context, s *stage) error {
 	return errors.Join(oprunLoaded(ctx, s), makeEffects(ctx, s))
 }
 
 type (
-	oprunJob     = jobs.Job[payload]
+	oprunJob     = jobs.Job[Payload]
 	oprunHandler func(context.Context, *oprunJob) error
 )
 

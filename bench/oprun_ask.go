@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -51,13 +52,21 @@ func publishAll(ctx context.Context, publisher *events.Publisher, s *stage, pend
 		if err != nil {
 			return err
 		}
-		p, err := publisher.PublishAsync(ctx, events.Request{Identity: identity, Input: input})
+		p, err := publisher.PublishAsync(ctx, events.Request{Identity: identity, Input: input, RequestID: s.requestID(n)})
 		if err != nil {
 			return err
 		}
 		pending <- p
 	}
 	return nil
+}
+
+// requestID is empty, where oprun is to make one that has its date; else it is one that has none.
+func (s *stage) requestID(n int) string {
+	if s.Foreign == "" {
+		return ""
+	}
+	return s.Foreign + "-" + strconv.Itoa(n)
 }
 
 func (s *stage) identity(input []byte) (dedupe.Identity, error) {

@@ -12,11 +12,6 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
-	"github.com/ThreeDotsLabs/watermill-nats/v2/pkg/nats"
-	"github.com/google/uuid"
-	natsgo "github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"oprun.example/pkg/events"
 )
 
@@ -49,13 +44,13 @@ func (s *stage) paced(ctx context.Context, send func(n int) error) error {
 
 // payloadAt is a payload that says when it was sent, and has the usual size. The time is that of the wall clock, which
 // all processes of a machine share.
-func payloadAt(n int, sent time.Time) payload {
+func payloadAt(n int, sent time.Time) Payload {
 	p := payloadOf(n)
 	p.Note = fmt.Sprintf("%0*d", len(p.Note), sent.UnixNano())
 	return p
 }
 
-func (p payload) sent() (time.Time, error) {
+func (p Payload) sent() (time.Time, error) {
 	nanos, err := strconv.ParseInt(p.Note, 10, 64)
 	return time.Unix(0, nanos), err
 }
@@ -105,31 +100,17 @@ func waitAll(ctx context.Context, pending <-chan *events.Pending) (failed error)
 	return failed
 }
 
-// watermillPaced sends at a pace what Watermill's publisher would, without waiting for each acknowledgement.
+// watermillPaced sends at a pace.
 func watermillPaced(ctx context.Context, s *stage) (func() error, error) {
 	js, err := s.jetStream()
 	if err != nil {
 		return nil, err
 	}
 	return func() error {
-		err := s.paced(ctx, func(n int) error {
-			msg := &natsgo.Msg{Subject: watermillTopic, Header: natsgo.Header{}}
-			msg.Header.Set(nats.WatermillUUIDHdr, uuid.NewString())
-			var err error
-			if msg.Data, err = json.Marshal(payloadAt(n, time.Now())); err == nil {
-				_, err = js.PublishMsgAsync(msg, jetstream.WithStallWait(30*time.Second))
-			}
-			return err
-		})
-		if err != nil {
+		if err := s.paced(ctx, func(n int) error { return watermillSend(js, payloadAt(n, time.Now())) }); err != nil {
 			return err
 		}
-		select {
-		case <-js.PublishAsyncComplete():
-			return nil
-		case <-time.After(time.Minute):
-			return errors.New("the stream does not take the messages")
-		}
+		return watermillSent(js)
 	}, nil
 }
 
@@ -140,7 +121,7 @@ func riverPaced(callers int) part {
 		if err != nil {
 			return nil, err
 		}
-		client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{})
+		client, err := river.NewClient(riverpgxv5.New(pool), riverConfig())
 		if err != nil {
 			return nil, err
 		}

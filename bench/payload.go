@@ -2,18 +2,17 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
-
-	"github.com/jackc/pgx/v5"
 )
 
-// payload is what a job carries, in every system: about 180 bytes of JSON, of which two fields make it the same job as
-// another, where a system looks at that.
-type payload struct {
+// Payload is what a job carries, in every system: about 180 bytes of JSON, of which two fields make it the same job as
+// another, where a system looks at that. It is exported, since River does not see the tags of an embedded type that is not.
+type Payload struct {
 	ConnectionID string `json:"connection_id" river:"unique"`
 	PolicyType   string `json:"policy_type"   river:"unique"`
 	N            int    `json:"n"`
@@ -22,8 +21,8 @@ type payload struct {
 
 var identityFields = []string{"connection_id", "policy_type"}
 
-func payloadOf(n int) payload {
-	return payload{ConnectionID: fmt.Sprintf("c-%d", n), PolicyType: "compliance", N: n, Note: strings.Repeat("x", 100)}
+func payloadOf(n int) Payload {
+	return Payload{ConnectionID: fmt.Sprintf("c-%d", n), PolicyType: "compliance", N: n, Note: strings.Repeat("x", 100)}
 }
 
 // The effect of a job, where it has one, is one row; the same in every system.
@@ -34,14 +33,12 @@ const (
 	differentJobs = "select count(distinct n) from effects"
 )
 
-func makeEffects(ctx context.Context, s *stage) error {
-	conn, err := pgx.Connect(ctx, s.Database)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, createEffects)
-	return err
+func makeEffects(ctx context.Context, s *stage) error { return s.execute(ctx, createEffects) }
+
+// decodeInput is what a handler needs that is given bytes.
+func decodeInput(input []byte) error {
+	var p Payload
+	return json.Unmarshal(input, &p)
 }
 
 // countdown calls a function once, when so many jobs were handled.

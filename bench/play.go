@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -23,6 +24,8 @@ type stage struct {
 	Rate                 int    // jobs/s to be asked for; 0: as fast as they go
 	Database, NATS       string // addresses
 	Tenant               string // whose jobs they are, for oprun
+	Foreign              string // undated request ids begin with it; empty: oprun makes ids of its own, dated ones
+	Profile              string // the folder of CPU profiles; empty: none is wanted
 
 	figures map[string]float64 // what only this scenario measures; its part writes them
 }
@@ -56,6 +59,17 @@ func (s *stage) pool(ctx context.Context, conns int) (*pgxpool.Pool, error) {
 		conn.Release()
 	}
 	return pool, nil
+}
+
+// execute does what prepares a turn.
+func (s *stage) execute(ctx context.Context, sql string) error {
+	conn, err := pgx.Connect(ctx, s.Database)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, sql)
+	return err
 }
 
 func (s *stage) jetStream() (jetstream.JetStream, error) {
@@ -160,7 +174,7 @@ func (s *stage) perform(timed func() error) (done score, err error) {
 		return done, err
 	}
 	done = score{Began: time.Now(), Figures: s.figures}
-	if err := timed(); err != nil {
+	if err := s.profiled(timed); err != nil {
 		return done, err
 	}
 	done.Ended = time.Now()

@@ -26,7 +26,7 @@ func processes() scenario {
 	}
 	for _, n := range []int{1, 2, 4, 8} {
 		c := contestant{
-			name: processName(n), settings: "defaults; 4 connections each; from the first end of a job to the last",
+			name: processName(n), settings: "as in drain, each; from the first end of a job to the last",
 			jobs: 80_000, prepare: oprunLoaded, done: []string{countRuns, countRuns + " and attempt = 1"}, after: fromFirstToLast,
 		}
 		for range n {

@@ -17,18 +17,28 @@ type column struct {
 }
 
 var throughput = []column{
-	{"jobs/s (least–most)", func(all []measurement) string {
-		sorted := each(all, rate)
-		return fmt.Sprintf("%s (%s–%s)", number(median(sorted)), number(sorted[0]), number(sorted[len(sorted)-1]))
-	}},
+	{"jobs/s (least–most)", func(all []measurement) string { return spread(each(all, rate)) }},
 	{"CPU µs/job", middle(cpu)},
-	{"of it own, Postgres, NATS", func(all []measurement) string {
-		own, postgres, nats := each(all, func(m measurement) float64 { return m.Own }),
-			each(all, func(m measurement) float64 { return m.Postgres }), each(all, func(m measurement) float64 { return m.NATS })
-		return fmt.Sprintf("%s, %s, %s", number(median(own)), number(median(postgres)), number(median(nats)))
+	{"of it own (each process), Postgres, NATS", func(all []measurement) string {
+		postgres, nats := each(all, func(m measurement) float64 { return m.Postgres }), each(all, func(m measurement) float64 { return m.NATS })
+		return fmt.Sprintf("%s, %s, %s", ofParts(all), number(median(postgres)), number(median(nats)))
 	}},
 	{"WAL B/job", middle(wal)},
 	{"peak MB", middle(peak)},
+}
+
+// ofParts shows what each process of a contestant has used; the worker is the first.
+func ofParts(all []measurement) string {
+	own := make([]string, len(all[0].Parts))
+	for i := range own {
+		own[i] = number(median(each(all, func(m measurement) float64 { return m.Parts[i] })))
+	}
+	return strings.Join(own, " + ")
+}
+
+// spread shows the median of sorted values, and between what they are.
+func spread(sorted []float64) string {
+	return fmt.Sprintf("%s (%s–%s)", number(median(sorted)), number(sorted[0]), number(sorted[len(sorted)-1]))
 }
 
 // middle shows the median of a field.
@@ -57,6 +67,15 @@ func (r results) sections() []section {
 	return sections
 }
 
+// sectionNames are those of the sections.
+func (r results) sectionNames() []string {
+	names := append([]string{"machine"}, namesOf(r.scenarios)...)
+	if r.complete() {
+		names = append(names, "summary")
+	}
+	return names
+}
+
 // complete reports whether everything was run.
 func (r results) complete() bool { return len(r.scenarios) == len(scenarios()) }
 
@@ -78,7 +97,7 @@ func (r results) table(s scenario) string {
 		}
 		b.WriteString(" " + c.settings + " |\n")
 	}
-	return b.String() + fmt.Sprintf("\nMedians of %d rounds on %s.\n", len(r.rounds), r.machine.date)
+	return b.String() + fmt.Sprintf("\nMedians of %d rounds on %s: %s.\n", len(r.rounds), r.machine.date, r.machine.hardware)
 }
 
 // of returns a contestant's rounds.
@@ -94,7 +113,7 @@ func (r results) goals(s scenario) string {
 		return ""
 	}
 	var b strings.Builder
-	b.WriteString("\n| | must | aim | median | |\n|---|---|---|---|---|\n")
+	b.WriteString("\n| | must | aim | median (least–most) | |\n|---|---|---|---|---|\n")
 	for _, g := range s.goals {
 		b.WriteString(g.row(r.rounds) + "\n")
 	}

@@ -16,7 +16,10 @@ const smokeScale = 1.0 / 10
 type runner struct {
 	rounds int
 	scale  float64 // of the jobs in a round
+	smoke  bool    // whether they do their work is all that is asked
 	log    io.Writer
+
+	profile string // the folder of profiles; empty: none are wanted
 }
 
 // round is what was measured in one round, by "scenario/contestant".
@@ -35,6 +38,11 @@ func (r runner) run(ctx context.Context, chosen []scenario) (all results, err er
 		return all, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	if r.profile != "" {
+		if err := s.profileInto(ctx, r.profile); err != nil {
+			return all, err
+		}
+	}
 	all.scenarios = chosen
 	if all.machine, err = s.machine(ctx); err != nil {
 		return all, err
@@ -52,7 +60,7 @@ func (r runner) run(ctx context.Context, chosen []scenario) (all results, err er
 func (r runner) round(ctx context.Context, s *servers, chosen []scenario, i int) (round, error) {
 	measured := round{}
 	for _, scenario := range chosen {
-		for _, c := range scenario.contestants {
+		for _, c := range inOrderOf(i, scenario.contestants) {
 			c.jobs = max(100, int(float64(c.jobs)*r.scale))
 			key, start := scenario.name+"/"+c.name, time.Now()
 			m, err := s.turn(ctx, scenario.name, c)
@@ -60,10 +68,23 @@ func (r runner) round(ctx context.Context, s *servers, chosen []scenario, i int)
 				return nil, fmt.Errorf("%s: %w", key, err)
 			}
 			measured[key] = m
+			if r.smoke {
+				fmt.Fprintf(r.log, "%s did its work\n", key)
+				continue
+			}
 			fmt.Fprintf(r.log, "round %d of %d  %-46s %8.0f jobs/s%s  (%.1fs)\n", i+1, r.rounds, key, m.Rate, m.waits(), time.Since(start).Seconds())
 		}
 	}
 	return measured, nil
+}
+
+// inOrderOf is the order of a round: every other one goes backwards, so that nobody is always the first, or behind the same.
+func inOrderOf(round int, contestants []contestant) []contestant {
+	ordered := slices.Clone(contestants)
+	if round%2 == 1 {
+		slices.Reverse(ordered)
+	}
+	return ordered
 }
 
 // over returns what a function makes of each round, sorted.

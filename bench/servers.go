@@ -31,6 +31,8 @@ type servers struct {
 	js         jetstream.JetStream
 	store      string // the nats-server's folder
 	databases  int    // made so far, for their names
+	profile    string // the folder of profiles; empty: none are wanted
+	statements *os.File
 }
 
 func startServers(ctx context.Context) (*servers, error) {
@@ -54,6 +56,10 @@ func (s *servers) startPostgres(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	return s.connect(ctx)
+}
+
+func (s *servers) connect(ctx context.Context) (err error) {
 	if s.admin, err = pgx.Connect(ctx, s.postgres.URL("postgres")); err != nil {
 		return err
 	}
@@ -110,6 +116,9 @@ func (s *servers) startNATS(ctx context.Context) (err error) {
 
 func (s *servers) close() error {
 	var errs []error
+	if s.statements != nil {
+		errs = append(errs, s.statements.Close())
+	}
 	if s.js != nil {
 		s.js.Conn().Close()
 	}

@@ -1,23 +1,24 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"oprun.example/internal/proc"
 	"oprun.example/pkg/events"
 )
 
 // soakCommand measures for a long time.
 type soakCommand struct {
 	For   time.Duration `help:"How long (20m)." default:"20m"`
-	Rate  int           `help:"Jobs/s to ask for (half of what a short drain does)."`
+	Rate  int           `help:"Jobs/s to ask for (half of the most that go through)."`
 	Write bool          `help:"Rewrite the figures in the documentation instead of printing them."`
 }
 
@@ -31,11 +32,17 @@ const (
 	soakDeletes    = "@every 20s"
 	soakSamples    = 20 // at least
 	soakLongest    = time.Minute
+	soakSection    = "soak"
 )
 
 func (c *soakCommand) Run(ctx context.Context, to streams) (err error) {
 	if c.For < time.Minute || c.Rate < 0 {
-		return &proc.Error{Code: proc.Usage, Err: errors.New("--for is at least 1m, and --rate no less than 0")}
+		return wrongUsage("--for is at least 1m, and --rate no less than 0")
+	}
+	if c.Write {
+		if err := findPlaces(root, []string{soakSection}); err != nil {
+			return err
+		}
 	}
 	s, err := startServers(ctx)
 	if err != nil {
@@ -46,57 +53,63 @@ func (c *soakCommand) Run(ctx context.Context, to streams) (err error) {
 	if err != nil {
 		return err
 	}
-	text, err := c.soak(ctx, s, to.err)
+	text, wrong, err := c.soak(ctx, s, to.err)
 	if err != nil {
 		return err
 	}
-	sections := []section{{"soak", machine.String() + "\n" + text}}
-	if !c.Write {
-		return printSections(to.out, sections)
+	sections := []section{{soakSection, machine.String() + "\n" + text}}
+	if c.Write && wrong == nil {
+		return writeSections(root, sections)
 	}
-	return writeSections("..", sections)
+	return errors.Join(printSections(to.out, sections), wrong)
 }
 
-func (c *soakCommand) soak(ctx context.Context, s *servers, log io.Writer) (string, error) {
-	drained, err := s.turn(ctx, "drain", drain().contestants[0])
+// soak returns what came out; wrong says that not every job was done once.
+func (c *soakCommand) soak(ctx context.Context, s *servers, log io.Writer) (text string, wrong, err error) {
+	most, err := maximum(func(c contestant) (measurement, error) { return s.turn(ctx, "continuous", c) })
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	rate := c.Rate
-	if rate == 0 {
-		rate = int(drained.Rate / 2)
-	}
-	fmt.Fprintf(log, "a drain does %s jobs/s; %s are asked for\n", number(drained.Rate), number(float64(rate)))
+	rate := cmp.Or(c.Rate, int(most/2))
+	fmt.Fprintf(log, "the most is %s jobs/s; %s are asked for\n", number(most), number(float64(rate)))
 	database, err := s.fresh(ctx)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	st := stage{
 		Scenario: "load", Contestant: soakName, Jobs: int(c.For.Seconds() * float64(rate)), Rate: rate,
 		Database: s.postgres.URL(database), NATS: s.natsURL,
 	}
 	if err := soakPrepare(ctx, &st); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	every := min(soakLongest, c.For/soakSamples)
 	sampling, stop := context.WithCancel(ctx)
 	defer stop()
 	sampled := make(chan soakLog, 1) // one is sent
 	go func() { sampled <- s.sampleAll(sampling, &st, every, log) }()
-	m, err := s.measure(ctx, st, soakParts)
+	measuring, giveUp := context.WithTimeout(ctx, c.For+patience)
+	defer giveUp()
+	m, err := s.measure(measuring, st, soakParts)
 	stop()
 	taken := <-sampled
 	if err = errors.Join(err, taken.err); err != nil {
-		return "", err
+		return "", nil, err
+	}
+	if len(taken.samples) == 0 {
+		return "", nil, errors.New("the worker has not answered once")
 	}
 	problems, err := soakProblems(ctx, &st, m)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	intro := fmt.Sprintf("%s at %s jobs/s, half of what a drain did just before (%s), unless said otherwise; one worker process. "+
+	if len(problems) > 0 {
+		wrong = errors.New("not every job was done exactly once: " + strings.Join(problems, ", "))
+	}
+	intro := fmt.Sprintf("%s at %s jobs/s, %.0f %% of the most that went through just before when asked for and worked on at the same time (%s); one worker process. "+
 		"The stream keeps messages for %s, the ledger runs for %s; ops.delete_expired_runs is asked for %s and deletes once a minute.\n\n",
-		c.For, number(float64(rate)), number(drained.Rate), soakMaxAge, soakRetention, soakDeletes)
-	return intro + taken.table() + "\n" + verdicts(taken.samples, m.Figures[published]/float64(rate), problems), nil
+		c.For, number(float64(rate)), 100*float64(rate)/most, number(most), soakMaxAge, soakRetention, soakDeletes)
+	return intro + taken.table() + "\n" + verdicts(taken.samples, m.Figures[published]/float64(rate), problems), wrong, nil
 }
 
 // soakPrepare makes a ledger and a short stream.

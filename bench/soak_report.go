@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go"
 
 	"oprun.example/pkg/events"
 )
@@ -26,8 +28,9 @@ type sample struct {
 
 // soakLog is all samples.
 type soakLog struct {
-	samples []sample
-	err     error
+	samples    []sample
+	unanswered int // when the worker was asked
+	err        error
 }
 
 var soakColumns = []struct {
@@ -65,6 +68,10 @@ func (s *servers) sampleAll(ctx context.Context, st *stage, every time.Duration,
 		now, err := s.sample(ctx, conn)
 		if ctx.Err() != nil {
 			return all
+		}
+		if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, context.DeadlineExceeded) {
+			all.unanswered++
+			continue
 		}
 		if err != nil {
 			return soakLog{err: fmt.Errorf("take a sample: %w", err)}
@@ -116,6 +123,9 @@ func (l soakLog) table() string {
 	for _, s := range l.samples {
 		b.WriteString(s.row())
 	}
+	if l.unanswered > 0 {
+		fmt.Fprintf(&b, "\n%d times the worker did not answer.\n", l.unanswered)
+	}
 	return b.String()
 }
 
@@ -125,14 +135,15 @@ var flat = []struct {
 	what  string
 	most  float64
 	floor float64
+	fills bool // it grows until what was deleted makes room
 	of    func(sample) float64
 }{
-	{"worker RSS", 1.15, 5, func(s sample) float64 { return s.RSS }},
-	{"Go heap", 1.25, 5, func(s sample) float64 { return s.Heap }},
-	{"table and indexes", 1.15, 20, func(s sample) float64 { return s.table + s.indexes }},
-	{"stream", 1.15, 20, func(s sample) float64 { return s.stream }},
-	{"start p50", 1.25, 0.5, func(s sample) float64 { return s.P50 }},
-	{"start p99", 1.5, 5, func(s sample) float64 { return s.P99 }},
+	{"worker RSS", 1.15, 5, false, func(s sample) float64 { return s.RSS }},
+	{"Go heap", 1.25, 5, false, func(s sample) float64 { return s.Heap }},
+	{"table and indexes", 1.15, 20, true, func(s sample) float64 { return s.table + s.indexes }},
+	{"stream", 1.15, 20, true, func(s sample) float64 { return s.stream }},
+	{"start p50", 1.25, 0.5, false, func(s sample) float64 { return s.P50 }},
+	{"start p99", 1.5, 5, false, func(s sample) float64 { return s.P99 }},
 }
 
 // tablesFill is how long tables grow before what was deleted makes room: the retention, two minutes until it is carried
@@ -145,11 +156,15 @@ func verdicts(samples []sample, kept float64, problems []string) string {
 	b.WriteString("| | first third | last third | may be | |\n|---|---|---|---|---|\n")
 	samples = samples[len(samples)/4:]
 	third := len(samples) / 3
+	short := len(samples) == 0 || samples[0].at < tablesFill
 	if third > 0 {
 		for _, f := range flat {
 			first, last := middleSample(samples[:third], f.of), middleSample(samples[len(samples)-third:], f.of)
 			verdict := "flat"
-			if last > first*f.most && last-first > f.floor {
+			switch {
+			case f.fills && short:
+				verdict = "too short to tell"
+			case last > first*f.most && last-first > f.floor:
 				verdict = "**grows**"
 			}
 			fmt.Fprintf(&b, "| %s | %s | %s | × %s | %s |\n", f.what, number(first), number(last), number(f.most), verdict)
@@ -159,7 +174,7 @@ func verdicts(samples []sample, kept float64, problems []string) string {
 	if len(problems) > 0 {
 		once = "**no**: " + strings.Join(problems, ", ")
 	}
-	if len(samples) == 0 || samples[0].at < tablesFill {
+	if short {
 		b.WriteString("\nThe run was too short to judge the tables: they fill until the first rows are deleted and vacuumed.\n")
 	}
 	return b.String() + fmt.Sprintf("\nEvery job exactly once: %s. The publisher kept %.1f %% of its pace.\n", once, 100*kept)

@@ -5,12 +5,8 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill"
-	wmjetstream "github.com/ThreeDotsLabs/watermill-nats/v2/pkg/jetstream"
-	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
-	"golang.org/x/sync/errgroup"
 )
 
 // The figures of how long jobs waited from the call that asked for them to the start of their handler, in milliseconds.
@@ -18,7 +14,7 @@ const (
 	half       = "p50"
 	almostAll  = "p99"
 	warmFirst  = time.Second // jobs of the first second do not count: connections and caches are cold
-	warmAtMost = 5           // and no more than one in so many
+	warmAtMost = 5           // but that is no more than one job in so many
 )
 
 // watch is what a worker sees of its jobs' waits.
@@ -32,7 +28,7 @@ func (s *stage) watch() *watch {
 }
 
 // starts notes that a job's handler starts.
-func (w *watch) starts(p payload) error {
+func (w *watch) starts(p Payload) error {
 	now := time.Now()
 	sent, err := p.sent()
 	if err == nil && p.N >= w.warm {
@@ -42,7 +38,7 @@ func (w *watch) starts(p payload) error {
 }
 
 func (w *watch) startsJSON(input []byte) error {
-	var p payload
+	var p Payload
 	if err := json.Unmarshal(input, &p); err != nil {
 		return err
 	}
@@ -76,72 +72,11 @@ func oprunWatched(w *watch) part {
 }
 
 func riverWatched(w *watch) part {
-	return riverWork(10, func(_ context.Context, _ *pgxpool.Pool, job *river.Job[riverArgs]) error {
-		return w.starts(job.Args.payload)
+	return riverWork(riverConns, func(_ context.Context, _ *pgxpool.Pool, job *river.Job[riverArgs]) error {
+		return w.starts(job.Args.Payload)
 	})
 }
 
-func byHandWatched(w *watch) part {
-	return func(ctx context.Context, s *stage) (func() error, error) { return byHandHandle(ctx, s, w.startsJSON) }
-}
+func byHandWatched(w *watch) part { return byHandWork(w.startsJSON) }
 
-// watermillEmpty makes what Watermill needs, and sends nothing.
-func watermillEmpty(ctx context.Context, s *stage) error {
-	none := *s
-	none.Jobs = 0
-	return watermillLoaded(ctx, &none)
-}
-
-// watermillWatched is watermillWork with a handler.
-func watermillWatched(w *watch) part {
-	return func(ctx context.Context, s *stage) (func() error, error) {
-		const subscriptions = 32
-		pool, err := s.pool(ctx, subscriptions)
-		if err != nil {
-			return nil, err
-		}
-		subscriber, err := wmjetstream.NewSubscriber(wmjetstream.SubscriberConfig{
-			URL: s.NATS, Logger: watermill.NopLogger{}, AckAsync: true, ResourceInitializer: wmjetstream.GroupedConsumer("bench"),
-		})
-		if err != nil {
-			return nil, err
-		}
-		done := make(chan struct{}) // closed when all jobs were handled
-		count := countTo(s.Jobs, func() { close(done) })
-		handle := func(ctx context.Context, msg *message.Message) error {
-			defer count.handled()
-			if _, err := pool.Exec(ctx, "insert into seen (id) values ($1) on conflict do nothing", msg.UUID); err != nil {
-				return err
-			}
-			err := w.startsJSON(msg.Payload)
-			msg.Ack()
-			return err
-		}
-		return func() error {
-			group, ctx := errgroup.WithContext(ctx)
-			for range subscriptions {
-				messages, err := subscriber.Subscribe(ctx, watermillTopic)
-				if err != nil {
-					return err
-				}
-				group.Go(func() error { return handleEach(ctx, messages, done, handle) })
-			}
-			return group.Wait()
-		}, nil
-	}
-}
-
-func handleEach(ctx context.Context, messages <-chan *message.Message, done <-chan struct{}, handle func(context.Context, *message.Message) error) error {
-	for {
-		select {
-		case msg := <-messages:
-			if err := handle(ctx, msg); err != nil {
-				return err
-			}
-		case <-done:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
+func watermillWatched(w *watch) part { return watermillWork(watermillSubscriptions, w.startsJSON) }

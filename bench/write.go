@@ -18,36 +18,54 @@ func (r results) write(root string) error {
 	return r.writeChart(root)
 }
 
-// writeSections puts sections into their places in the documents. Each has to have one.
+// writeSections puts sections into their places in the documents.
 func writeSections(root string, sections []section) error {
-	placed := map[string]bool{}
+	texts, err := placeSections(root, sections)
+	if err != nil {
+		return err
+	}
+	for path, text := range texts {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil { //nolint:gosec // a document, for all to read
+			return err
+		}
+	}
+	return nil
+}
+
+// findPlaces makes sure, before hours of measuring, that sections of these names can be written.
+func findPlaces(root string, names []string) error {
+	sections := make([]section, len(names))
+	for i, name := range names {
+		sections[i].name = name
+	}
+	_, err := placeSections(root, sections)
+	return err
+}
+
+// placeSections returns the documents with sections in their places, by path. Each section has to have one.
+func placeSections(root string, sections []section) (texts map[string]string, err error) {
+	texts, placed := map[string]string{}, map[string]bool{}
 	for _, name := range documents {
 		path := filepath.Join(root, filepath.FromSlash(name))
 		before, err := os.ReadFile(path)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		after := string(before)
+		texts[path] = string(before)
 		for _, s := range sections {
-			text, found, err := replaceSection(after, s)
+			text, found, err := replaceSection(texts[path], s)
 			if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
+				return nil, fmt.Errorf("%s: %w", name, err)
 			}
-			after, placed[s.name] = text, placed[s.name] || found
-		}
-		if after == string(before) {
-			continue
-		}
-		if err := os.WriteFile(path, []byte(after), 0o644); err != nil { //nolint:gosec // a document, for all to read
-			return err
+			texts[path], placed[s.name] = text, placed[s.name] || found
 		}
 	}
 	for _, s := range sections {
 		if !placed[s.name] {
-			return fmt.Errorf("no document has a place for the section %s: write <!-- bench:%s --> and <!-- /bench --> into one", s.name, s.name)
+			return nil, fmt.Errorf("no document has a place for the section %s: write <!-- bench:%s --> and <!-- /bench --> into one", s.name, s.name)
 		}
 	}
-	return nil
+	return texts, nil
 }
 
 func replaceSection(document string, s section) (replaced string, found bool, err error) {
