@@ -174,15 +174,22 @@ func (w *Worker) failed(a *attempt, err, cause error) {
 }
 
 // carryOutAlone gives an attempt a transaction of its own, which may wait: for the type's timeout, and no longer than a
-// handler may when the worker stops, the lease is lost, or cancellation is asked for.
+// handler may when the worker stops, the lease is lost, or cancellation is asked for. Its time begins with its turn: others
+// that are blocked cost it none.
 func (w *Worker) carryOutAlone(a *attempt) {
 	a.ending.Store(false)
 	ctx := a.context(w.handling)
 	defer ctx.release()
+	leave, err := w.ledger.TurnAlone(ctx)
+	if err != nil {
+		w.failed(a, err, context.Cause(ctx))
+		return
+	}
+	defer leave()
 	ctx.startTimer(a.spec.job.Timeout)
 	q := a.queued()
 	done := w.metrics.ledger("effects_alone", 1)
-	err := w.untilAnswered(ctx, a, q)
+	err = w.untilAnswered(ctx, a, q)
 	done()
 	if err != nil {
 		w.failed(a, err, context.Cause(ctx))

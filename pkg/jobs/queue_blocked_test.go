@@ -117,6 +117,31 @@ func TestBlockedQueuedStatement(t *testing.T) {
 		s.wantCountersEqualRows(w, other)
 	})
 
+	t.Run("costs another that waits for its turn none of its time", func(t *testing.T) {
+		t.Parallel()
+		s := newStack(t)
+		job := testJob("key")
+		job.Timeout = 3 * time.Second
+		s.catalog = testCatalog(t, job)
+		var turns []func()
+		for range 4 { // all there are
+			turns = append(turns, must(s.ledger.TurnAlone(t.Context()))(t))
+		}
+		run := s.publish(`{"key":"` + badKey + `"}`)
+		w := s.start(queueing(func(job *Job[keyed]) { job.Queue("select set_config('oprun.mine', '1', true)") }), Config{})
+		s.eventually("more than its time to be over", func() bool {
+			return s.count("select count(*) from oprun.operation_runs where started_at < now() - $1 * interval '1 s'", 1.5*job.Timeout.Seconds()) == 1
+		})
+		for _, leave := range turns {
+			leave()
+		}
+		s.settled(1)
+		s.acknowledged()
+		s.wantOneEffectEach(run)
+		wantAttempts(t, s.attempts(run))
+		s.wantCountersEqualRows(w)
+	})
+
 	t.Run("may be slow itself, and holds up nobody", func(t *testing.T) {
 		t.Parallel()
 		s := newStack(t)
