@@ -18,7 +18,7 @@ const (
 	groupBudget   = 500 * time.Millisecond // after that a transaction takes in no further jobs
 	groupPatience = 2 * time.Second        // after that a call begins no further transaction
 	partPatience  = 5 * time.Second        // for the statements of one round trip
-	firstPart     = 64                     // statements in the first round trip; then eight times as many in each
+	firstPart     = 8                      // statements in the first round trip (all slow, they must not reach partPatience); then eight times as many in each
 )
 
 // limits bound each statement of a group: first those of the plain pass, then those of the careful one, which comes when a

@@ -176,6 +176,21 @@ func TestFinishQueued(t *testing.T) {
 			must(s.t, <-alone)
 			c.wantWhole(7, true)
 		},
+		"statements_that_are_all_somewhat_slow_share_commits_nonetheless": func(s *scene) {
+			c := s.crowd(64) // together they take longer than partPatience
+			for i := range c.batch {
+				c.add(i, "select pg_sleep(0.1)")
+			}
+			settled, err := s.FinishQueued(s.t.Context(), c.batch)
+			must(s.t, err)
+			fates := make(map[Fate]int)
+			for _, one := range settled {
+				fates[one.Fate]++
+			}
+			if fates[Landed] < firstPart || fates[Landed]+fates[Later] != len(c.batch) {
+				s.t.Errorf("fates are %v, want some landed and the others to come later", fates)
+			}
+		},
 		"a_connection_that_is_not_to_be_had_is_no_jobs_fault": func(s *scene) {
 			c := s.crowd(3)
 			s.queued.Close()
