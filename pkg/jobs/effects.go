@@ -78,9 +78,9 @@ func (w *Worker) carryOut(batch []*attempt) (left, blocked []*attempt) {
 				return err
 			}
 		}
-		again = true
 		group = queuedOf(batch)
 		settled, err = w.ledger.FinishQueued(ctx, group)
+		again = again || !oprun.Unsent(err)
 		if oprun.Broke(err) {
 			broken++
 		}
@@ -210,7 +210,10 @@ func (w *Worker) untilAnswered(ctx context.Context, a *attempt, q oprun.Queued) 
 		if oprun.Broke(err) {
 			broken++
 		}
-		if err = a.work.settle(ctx, a.hold, err); err == nil || ctx.Err() != nil || broken == aloneTries {
+		if !oprun.Unsent(err) {
+			err = a.work.settle(ctx, a.hold, err)
+		}
+		if err == nil || ctx.Err() != nil || broken == aloneTries {
 			return err
 		}
 	}

@@ -32,7 +32,8 @@ var limits = map[bool][2]time.Duration{
 // one, when all goes well. Each job's statements run in order, one job's after the other's. Whatever becomes of one job
 // leaves its neighbours alone: a job whose statement fails is refused with its own error, one that no longer owns its
 // run is fenced, one that waits for a lock or takes long is to be sent alone; nothing of these is kept, and the others
-// commit. After an error the fate of all is unknown: ask Confirm before sending them again.
+// commit. After an error the fate of all is unknown: ask Confirm before sending them again, unless it is one that [Unsent]
+// knows.
 func (l *Ledger) FinishQueued(ctx context.Context, batch []Queued) ([]Settled, error) {
 	g := &group{ledger: l, batch: batch, settled: make([]Settled, len(batch)), until: time.Now().Add(groupPatience)}
 	if err := g.settle(ctx, g.sorted()); err != nil {
@@ -96,9 +97,7 @@ func (g *group) blame(job int, err error) {
 func (g *group) settle(ctx context.Context, jobs []int) error {
 	for len(jobs) > 0 {
 		if g.decided && time.Now().After(g.until) {
-			for _, job := range jobs {
-				g.decide(job, Later, nil)
-			}
+			g.postpone(jobs)
 			return nil
 		}
 		left, err := g.transaction(ctx, jobs)
@@ -108,6 +107,9 @@ func (g *group) settle(ctx context.Context, jobs []int) error {
 		switch {
 		case err == nil:
 			jobs = left
+		case Unsent(err) && g.decided:
+			g.postpone(jobs)
+			return nil
 		case gone(err):
 			return err
 		case len(jobs) == 1:
@@ -118,6 +120,13 @@ func (g *group) settle(ctx context.Context, jobs []int) error {
 		}
 	}
 	return nil
+}
+
+// postpone leaves jobs of which nothing was done to the next call.
+func (g *group) postpone(jobs []int) {
+	for _, job := range jobs {
+		g.decide(job, Later, nil)
+	}
 }
 
 func (g *group) apart(ctx context.Context, jobs []int) error {
