@@ -10,13 +10,17 @@ import (
 // maxGroupStatements is how many statements one group takes, beside maxBatch jobs.
 const maxGroupStatements = 4096
 
+// minSingles is how many blocked jobs may wait, at least, before groups wait for them. They have given back their slots, so
+// something has to bound them; a worker that runs one job at a time is not to stand still for one.
+const minSingles = 64
+
 // effectsLoop carries out the queued statements of attempts, and ends their runs with them, group by group: what came
 // while a group was in flight is the next one. It has a lane of its own, since plain results must not wait for users'
 // statements. Whatever becomes of an attempt, it goes on to the finishers.
 func (w *Worker) effectsLoop() {
 	var singles sync.WaitGroup
 	defer singles.Wait()
-	places := make(chan struct{}, w.config.Concurrency) // for singles: blocked jobs are in hand, as running ones are
+	places := make(chan struct{}, max(w.config.Concurrency, minSingles))
 	var left []*attempt
 	for open := true; open || len(left) > 0; {
 		batch := left

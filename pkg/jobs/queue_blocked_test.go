@@ -142,6 +142,29 @@ func TestBlockedQueuedStatement(t *testing.T) {
 		s.wantCountersEqualRows(w)
 	})
 
+	t.Run("does not stop a worker that runs one job at a time", func(t *testing.T) {
+		t.Parallel()
+		s := newStack(t)
+		release := s.lockRow()
+		defer release()
+		w := s.start(handling(func(_ context.Context, job *Job[keyed]) error {
+			queueEffect(job)
+			if job.Args.Key < "3" {
+				bad(job)
+			}
+			return nil
+		}), Config{Concurrency: 1})
+		runs := s.publishAll(keys(8))
+		s.eventually("all others to end", func() bool {
+			return s.count("select count(*) from oprun.operation_runs where completed_at is not null") == 5
+		})
+		release()
+		s.settled(8)
+		s.acknowledged()
+		s.wantOneEffectEach(runs...)
+		s.wantCountersEqualRows(w)
+	})
+
 	t.Run("may be slow itself, and holds up nobody", func(t *testing.T) {
 		t.Parallel()
 		s := newStack(t)

@@ -82,7 +82,7 @@ func NewWorker(js jetstream.JetStream, ledger *oprun.Ledger, cat *catalog.Catalo
 		specs: make(map[string]*jobSpec, len(cat.Jobs)),
 		slots: newSlots(config.Concurrency),
 		hands: newHands(),
-		// Every message in hand holds a slot, so no channel blocks for long.
+		// As many as hold slots fit in. An attempt gives its slot back when it is in: more wait, with their slots, for who reads.
 		arrivals: make(chan *delivery, config.Concurrency),
 		effects:  make(chan *attempt, config.Concurrency),
 		done:     make(chan *attempt, config.Concurrency),
