@@ -72,10 +72,13 @@ func gatherEffects(batch []*attempt, from <-chan *attempt) (group []*attempt, op
 func (w *Worker) carryOut(batch []*attempt) (left, blocked []*attempt) {
 	var group []oprun.Queued
 	var settled []oprun.Settled
-	again, broken := false, 0
+	again, broken, locked := false, 0, 0
 	_, err := w.ask(w.settling, "effects", len(batch), func(ctx context.Context) (err error) {
 		if again { // the last try may have been carried out: only what was not is sent once more
 			switch batch, err = w.notEnded(ctx, batch); {
+			case oprun.Locked(err) && locked < lockedTries: // a session of which Postgres does not know yet that it is dead
+				locked++
+				return err
 			case oprun.Locked(err), err == nil && broken == groupTries:
 				return nil // one by one, behind whatever is at their runs
 			case err != nil:
@@ -107,6 +110,10 @@ const (
 	groupTries = 2
 	aloneTries = 5
 )
+
+// lockedTries is how often it is asked what became of a group whose runs are still locked, with pauses of together eleven
+// seconds: longer than Postgres keeps a group's transaction that says no more (group_limits.sql).
+const lockedTries = 10
 
 // settle passes on the attempts of a group.
 func (w *Worker) settle(batch []*attempt, group []oprun.Queued, settled []oprun.Settled) (left, blocked []*attempt) {
