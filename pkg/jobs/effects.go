@@ -32,7 +32,7 @@ func (w *Worker) effectsLoop() {
 			batch = append(batch, first)
 		}
 		batch, open = gatherEffects(batch, w.effects)
-		batch, again := once(batch)
+		batch, again := eachRunOnce(batch)
 		var blocked []*attempt
 		left, blocked = w.carryOut(batch)
 		left = append(left, again...)

@@ -19,6 +19,9 @@ import (
 // returned the database's error, and the other jobs do not notice. So it is with one that waits for a lock or takes long:
 // its job goes on by itself, with the type's timeout to itself.
 //
+// A cancellation that the handler did not heed before it returned nil comes too late for statements that are carried out
+// with others: the run succeeds. It still stops a job that goes on by itself.
+//
 // When the handler returns an error, or panics, nothing is carried out. Failures that were recorded make the success a
 // partial one, as ever. What was queued before or during a Commit is carried out in the transaction of that Commit: what
 // was queued before it, before fn. To queue when the run has been committed is a programming error, and panics.

@@ -53,11 +53,10 @@ const (
 	unserialisable  = "40001"
 	readOnly        = "25006" // a primary that has become a standby
 	queryCanceled   = "57014" // statement_timeout, too
-	serialization   = "40001"
 )
 
 // crowded are errors that a statement may have only since others run beside it.
-var crowded = []string{lockTimeout, deadlock, queryCanceled, serialization}
+var crowded = []string{lockTimeout, deadlock, queryCanceled, unserialisable}
 
 // gone reports whether the database is: unlike Unavailable it knows that a statement of a user's, which waits for a lock or
 // takes long, says nothing about that.

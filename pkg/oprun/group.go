@@ -21,12 +21,13 @@ const (
 	firstPart     = 8                      // statements in the first round trip (all slow, they must not reach partPatience); then eight times as many in each
 )
 
-// limits bound each statement of a group: first those of the plain pass, then those of the careful one, which comes when a
-// statement is known to fail, or to be blocked, and must not add up.
-var limits = map[bool][2]time.Duration{
-	false: {200 * time.Millisecond, time.Second},
-	true:  {20 * time.Millisecond, 500 * time.Millisecond},
-}
+// limits bound each statement of a group.
+type limits struct{ lock, statement time.Duration }
+
+var (
+	plainLimits   = limits{lock: 200 * time.Millisecond, statement: time.Second}
+	carefulLimits = limits{lock: 20 * time.Millisecond, statement: 500 * time.Millisecond} // some are known to fail, or to be blocked: it must not add up
+)
 
 // FinishQueued carries out the queued statements of many jobs and ends their runs, in as few transactions as can be:
 // one, when all goes well. Each job's statements run in order, one job's after the other's. Whatever becomes of one job

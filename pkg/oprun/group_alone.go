@@ -24,7 +24,7 @@ func (l *Ledger) TurnAlone(ctx context.Context) (leave func(), err error) {
 }
 
 // FinishAlone carries out the queued statements of one job and ends its run, in a transaction of its own and without
-// limits: it waits for locks as long as its context lets it. It is for those who have their turn: see TurnAlone. The error
+// limits of ours: it waits for locks as long as its context lets it, and the settings of the caller's pool. It is for those who have their turn: see TurnAlone. The error
 // is one that IsFenced knows, or a [*StatementError], and then nothing was done; after one that [Unavailable] recognises its
 // fate is unknown: ask Confirm before sending it again.
 func (l *Ledger) FinishAlone(ctx context.Context, q Queued) error {

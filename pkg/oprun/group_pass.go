@@ -56,10 +56,13 @@ func (p *pass) play(ctx context.Context, jobs []int) (left []int, err error) {
 
 // begin begins the transaction, with its limits.
 func (p *pass) begin(ctx context.Context, conn *pgxpool.Conn) error {
-	limit := limits[p.careful]
+	limit := plainLimits
+	if p.careful {
+		limit = carefulLimits
+	}
 	var batch pgx.Batch
 	batch.BeginTx(groupOptions)
-	batch.Queue(groupLimitsSQL, limit[0].String(), limit[1].String())
+	batch.Queue(groupLimitsSQL, limit.lock.String(), limit.statement.String())
 	if p.careful {
 		batch.Queue(jobBeginSQL)
 	}
