@@ -214,7 +214,7 @@ func (w *Worker) carryOutAlone(a *attempt) {
 func (w *Worker) untilAnswered(ctx context.Context, a *attempt, q oprun.Queued) error {
 	broken := 0
 	for wait := newPause(); ; wait.sleep(ctx) {
-		err := w.ledger.FinishAlone(ctx, q)
+		err := w.ledger.FinishAlone(ctx, q, func() { a.ending.Store(true) }) // then the fence tells, as at Commit
 		if !oprun.Unavailable(err) {
 			return err
 		}
@@ -227,6 +227,7 @@ func (w *Worker) untilAnswered(ctx context.Context, a *attempt, q oprun.Queued) 
 		if err == nil || ctx.Err() != nil || broken == aloneTries {
 			return err
 		}
+		a.ending.Store(false)
 	}
 }
 

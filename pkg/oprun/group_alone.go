@@ -26,8 +26,9 @@ func (l *Ledger) TurnAlone(ctx context.Context) (leave func(), err error) {
 // FinishAlone carries out the queued statements of one job and ends its run, in a transaction of its own and without
 // limits of ours: it waits for locks as long as its context lets it, and the settings of the caller's pool. It is for those who have their turn: see TurnAlone. The error
 // is one that IsFenced knows, or a [*StatementError], and then nothing was done; after one that [Unavailable] recognises its
-// fate is unknown: ask Confirm before sending it again.
-func (l *Ledger) FinishAlone(ctx context.Context, q Queued) error {
+// fate is unknown: ask Confirm before sending it again. Ending is called, unless it is nil, when the statements have been
+// carried out and the run is about to end: from then on a heartbeat may not find it.
+func (l *Ledger) FinishAlone(ctx context.Context, q Queued, ending func()) error {
 	conn, err := l.queued.Acquire(ctx)
 	if err != nil {
 		return &unreached{err}
@@ -46,6 +47,9 @@ func (l *Ledger) FinishAlone(ctx context.Context, q Queued) error {
 	}
 	if err := failpoint.Hit(failpoint.FinishBefore); err != nil {
 		return err
+	}
+	if ending != nil {
+		ending()
 	}
 	if err := l.On(tx).Finish(ctx, q.Result); err != nil {
 		return err
