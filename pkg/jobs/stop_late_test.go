@@ -19,12 +19,12 @@ func TestStopLate(t *testing.T) {
 		stopping, stop := context.WithCancel(t.Context())
 		go w.stopLate(stopping, t.Context())
 		stop()
-		time.Sleep(time.Minute - 1)
+		time.Sleep(time.Minute - time.Nanosecond)
 		synctest.Wait()
 		if a.cause != nil {
 			t.Errorf("it was stopped too soon: %v", a.cause)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if !errors.Is(a.cause, ErrShutdown) {
 			t.Errorf("it was stopped by %v, want %v", a.cause, ErrShutdown)
