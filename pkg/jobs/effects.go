@@ -10,13 +10,17 @@ import (
 // maxGroupStatements is how many statements one group takes, beside maxBatch jobs.
 const maxGroupStatements = 4096
 
+// minSingles is how many blocked jobs may wait, at least, before groups wait for them. They have given back their slots, so
+// something has to bound them; a worker that runs one job at a time is not to stand still for one.
+const minSingles = 64
+
 // effectsLoop carries out the queued statements of attempts, and ends their runs with them, group by group: what came
 // while a group was in flight is the next one. It has a lane of its own, since plain results must not wait for users'
 // statements. Whatever becomes of an attempt, it goes on to the finishers.
 func (w *Worker) effectsLoop() {
 	var singles sync.WaitGroup
 	defer singles.Wait()
-	places := make(chan struct{}, w.config.Concurrency) // for singles: blocked jobs are in hand, as running ones are
+	places := make(chan struct{}, max(w.config.Concurrency, minSingles))
 	var left []*attempt
 	for open := true; open || len(left) > 0; {
 		batch := left
@@ -28,7 +32,7 @@ func (w *Worker) effectsLoop() {
 			batch = append(batch, first)
 		}
 		batch, open = gatherEffects(batch, w.effects)
-		batch, again := once(batch)
+		batch, again := eachRunOnce(batch)
 		var blocked []*attempt
 		left, blocked = w.carryOut(batch)
 		left = append(left, again...)
@@ -68,19 +72,22 @@ func gatherEffects(batch []*attempt, from <-chan *attempt) (group []*attempt, op
 func (w *Worker) carryOut(batch []*attempt) (left, blocked []*attempt) {
 	var group []oprun.Queued
 	var settled []oprun.Settled
-	again, broken := false, 0
+	again, broken, locked := false, 0, 0
 	_, err := w.ask(w.settling, "effects", len(batch), func(ctx context.Context) (err error) {
 		if again { // the last try may have been carried out: only what was not is sent once more
 			switch batch, err = w.notEnded(ctx, batch); {
+			case oprun.Locked(err) && locked < lockedTries: // a session of which Postgres does not know yet that it is dead
+				locked++
+				return err
 			case oprun.Locked(err), err == nil && broken == groupTries:
 				return nil // one by one, behind whatever is at their runs
 			case err != nil:
 				return err
 			}
 		}
-		again = true
 		group = queuedOf(batch)
 		settled, err = w.ledger.FinishQueued(ctx, group)
+		again = again || !oprun.Unsent(err)
 		if oprun.Broke(err) {
 			broken++
 		}
@@ -103,6 +110,10 @@ const (
 	groupTries = 2
 	aloneTries = 5
 )
+
+// lockedTries is how often it is asked what became of a group whose runs are still locked, with pauses of together eleven
+// seconds: longer than Postgres keeps a group's transaction that says no more (group_limits.sql).
+const lockedTries = 10
 
 // settle passes on the attempts of a group.
 func (w *Worker) settle(batch []*attempt, group []oprun.Queued, settled []oprun.Settled) (left, blocked []*attempt) {
@@ -174,15 +185,22 @@ func (w *Worker) failed(a *attempt, err, cause error) {
 }
 
 // carryOutAlone gives an attempt a transaction of its own, which may wait: for the type's timeout, and no longer than a
-// handler may when the worker stops, the lease is lost, or cancellation is asked for.
+// handler may when the worker stops, the lease is lost, or cancellation is asked for. Its time begins with its turn: others
+// that are blocked cost it none.
 func (w *Worker) carryOutAlone(a *attempt) {
 	a.ending.Store(false)
 	ctx := a.context(w.handling)
 	defer ctx.release()
+	leave, err := w.ledger.TurnAlone(ctx)
+	if err != nil {
+		w.failed(a, err, context.Cause(ctx))
+		return
+	}
+	defer leave()
 	ctx.startTimer(a.spec.job.Timeout)
 	q := a.queued()
 	done := w.metrics.ledger("effects_alone", 1)
-	err := w.untilAnswered(ctx, a, q)
+	err = w.untilAnswered(ctx, a, q)
 	done()
 	if err != nil {
 		w.failed(a, err, context.Cause(ctx))
@@ -196,16 +214,20 @@ func (w *Worker) carryOutAlone(a *attempt) {
 func (w *Worker) untilAnswered(ctx context.Context, a *attempt, q oprun.Queued) error {
 	broken := 0
 	for wait := newPause(); ; wait.sleep(ctx) {
-		err := w.ledger.FinishAlone(ctx, q)
+		err := w.ledger.FinishAlone(ctx, q, func() { a.ending.Store(true) }) // then the fence tells, as at Commit
 		if !oprun.Unavailable(err) {
 			return err
 		}
 		if oprun.Broke(err) {
 			broken++
 		}
-		if err = a.work.settle(ctx, a.hold, err); err == nil || ctx.Err() != nil || broken == aloneTries {
+		if !oprun.Unsent(err) {
+			err = a.work.settle(ctx, a.hold, err)
+		}
+		if err == nil || ctx.Err() != nil || broken == aloneTries {
 			return err
 		}
+		a.ending.Store(false)
 	}
 }
 

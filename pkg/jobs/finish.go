@@ -50,7 +50,7 @@ type rest struct {
 func (w *Worker) handIn(batch []*attempt) (locked []*attempt) {
 	var ended, parked []*attempt
 	var left rest
-	batch, left.locked = once(batch)
+	batch, left.locked = eachRunOnce(batch)
 	for _, a := range batch {
 		switch {
 		case a.work.end() != "":
@@ -68,9 +68,9 @@ func (w *Worker) handIn(batch []*attempt) (locked []*attempt) {
 	return append(left.locked, w.refused(left.refused)...)
 }
 
-// once parts a batch so that no run is in it twice: the ledger answers by run. Again are those whose turn is later. A process
+// eachRunOnce parts a batch so that no run is in it twice: the ledger answers by run. Again are those whose turn is later. A process
 // can have two attempts of a run in hand, when it, or the ledger, was away for longer than a lease.
-func once(batch []*attempt) (each, again []*attempt) {
+func eachRunOnce(batch []*attempt) (each, again []*attempt) {
 	if !slices.ContainsFunc(batch, func(a *attempt) bool { return a.number > 1 }) {
 		return batch, nil
 	}

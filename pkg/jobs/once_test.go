@@ -10,7 +10,7 @@ import (
 )
 
 // Two attempts of one run are never in one batch: the ledger's answer names the run.
-func TestOnce(t *testing.T) {
+func TestEachRunOnce(t *testing.T) {
 	t.Parallel()
 	x, y := uuid.New(), uuid.New()
 	of := func(run uuid.UUID, number int) *attempt {
@@ -23,7 +23,7 @@ func TestOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			each, again := once(test.batch)
+			each, again := eachRunOnce(test.batch)
 			named := func(list []*attempt) (names []any) {
 				for _, a := range list {
 					names = append(names, a.hold.RunID, a.number)

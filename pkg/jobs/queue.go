@@ -19,14 +19,20 @@ import (
 // returned the database's error, and the other jobs do not notice. So it is with one that waits for a lock or takes long:
 // its job goes on by itself, with the type's timeout to itself.
 //
+// A cancellation that the handler did not heed before it returned nil comes too late for statements that are carried out
+// with others: the run succeeds. It still stops a job that goes on by itself.
+//
 // When the handler returns an error, or panics, nothing is carried out. Failures that were recorded make the success a
 // partial one, as ever. What was queued before or during a Commit is carried out in the transaction of that Commit: what
 // was queued before it, before fn. To queue when the run has been committed is a programming error, and panics.
 //
-// The arguments are not copied: leave alone what they point to; pgx.NamedArgs may stand in their place. The text is one statement as Postgres prepares it: no
-// BEGIN, COMMIT or the like (the job fails with oprun.ErrNotQueueable). Jobs that use SET or set_config are carried out one by one:
-// others would inherit their settings. Functions that change settings of the session for longer than
-// their own run must not be queued; nor can what a statement returns be seen. For all that there is Commit.
+// The arguments are not copied: leave alone what they point to; pgx.NamedArgs may stand in their place. The text is one
+// statement as Postgres prepares it: no BEGIN, COMMIT or the like (the job fails with oprun.ErrNotQueueable). Jobs that use
+// SET, set_config, DO or CALL are carried out one by one, on connections that are closed behind them: others would inherit
+// their settings. What else outlives the transaction in the session stays with a connection that others will use, and must
+// not be queued: functions that change settings for longer than their own run, locks of the session (pg_advisory_lock;
+// pg_advisory_xact_lock is well), temporary tables without ON COMMIT DROP. Nor can what a statement returns be seen. For
+// all that there is Commit.
 func (w *Work) Queue(sql string, args ...any) {
 	statement, err := oprun.NewStatement(context.Background(), sql, args...)
 	w.mu.Lock()

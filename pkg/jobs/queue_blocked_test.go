@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"context"
+	"database/sql/driver"
+	"sync"
 	"testing"
 	"time"
 )
@@ -51,6 +53,51 @@ func TestBrokenGroup(t *testing.T) {
 			s.wantCountersEqualRows(w)
 		})
 	}
+}
+
+// encoded is an argument that does something when it is sent.
+type encoded func()
+
+func (f encoded) Value() (driver.Value, error) {
+	f()
+	return int64(1), nil
+}
+
+// A connection that dies before a group's commit arrives, and without a word to Postgres, does not part the group: its jobs
+// share a commit when Postgres has given up that transaction.
+func TestStrandedGroup(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	line := newProxy(t, s.database)
+	_, ledger := s.openLedger(line.url)
+	strand := sync.OnceFunc(func() { line.strandRequests(1, "commit\x00") })
+	sending, gathered := make(chan struct{}), make(chan struct{})
+	hold := sync.OnceFunc(func() {
+		close(sending)
+		<-gathered
+	})
+	w := s.startOn(s.js, ledger, handling(func(_ context.Context, job *Job[keyed]) error {
+		queueEffect(job)
+		if job.Args.Key == "first" {
+			job.Queue("select $1::int", encoded(hold))
+		} else {
+			job.Queue("select $1::int", encoded(strand))
+		}
+		return nil
+	}), Config{})
+	first := s.publish(`{"key":"first"}`)
+	<-sending
+	const jobs = 100
+	runs := s.publishAll(keys(jobs))
+	s.eventually("the others to be gathered", func() bool { return len(w.effects) == jobs })
+	close(gathered)
+	s.settled(jobs + 1)
+	s.acknowledged()
+	s.wantOneEffectEach(append(runs, first)...)
+	if n := s.count("select count(distinct xmin::text) from effects"); n > jobs/4 {
+		t.Errorf("%d transactions for the effects of %d jobs", n, jobs)
+	}
+	s.wantCountersEqualRows(w)
 }
 
 // lockRow makes a row and a transaction that has it locked, which release ends.
@@ -115,6 +162,54 @@ func TestBlockedQueuedStatement(t *testing.T) {
 		s.acknowledged()
 		s.wantOneEffectEach(runs...)
 		s.wantCountersEqualRows(w, other)
+	})
+
+	t.Run("costs another that waits for its turn none of its time", func(t *testing.T) {
+		t.Parallel()
+		s := newStack(t)
+		job := testJob("key")
+		job.Timeout = 3 * time.Second
+		s.catalog = testCatalog(t, job)
+		var turns []func()
+		for range 4 { // all there are
+			turns = append(turns, must(s.ledger.TurnAlone(t.Context()))(t))
+		}
+		run := s.publish(`{"key":"` + badKey + `"}`)
+		w := s.start(queueing(func(job *Job[keyed]) { job.Queue("select set_config('oprun.mine', '1', true)") }), Config{})
+		s.eventually("more than its time to be over", func() bool {
+			return s.count("select count(*) from oprun.operation_runs where started_at < now() - $1 * interval '1 s'", 1.5*job.Timeout.Seconds()) == 1
+		})
+		for _, leave := range turns {
+			leave()
+		}
+		s.settled(1)
+		s.acknowledged()
+		s.wantOneEffectEach(run)
+		wantAttempts(t, s.attempts(run))
+		s.wantCountersEqualRows(w)
+	})
+
+	t.Run("does not stop a worker that runs one job at a time", func(t *testing.T) {
+		t.Parallel()
+		s := newStack(t)
+		release := s.lockRow()
+		defer release()
+		w := s.start(handling(func(_ context.Context, job *Job[keyed]) error {
+			queueEffect(job)
+			if job.Args.Key < "3" {
+				bad(job)
+			}
+			return nil
+		}), Config{Concurrency: 1})
+		runs := s.publishAll(keys(8))
+		s.eventually("all others to end", func() bool {
+			return s.count("select count(*) from oprun.operation_runs where completed_at is not null") == 5
+		})
+		release()
+		s.settled(8)
+		s.acknowledged()
+		s.wantOneEffectEach(runs...)
+		s.wantCountersEqualRows(w)
 	})
 
 	t.Run("may be slow itself, and holds up nobody", func(t *testing.T) {

@@ -179,23 +179,34 @@ func TestQueueAfterTheHandler(t *testing.T) {
 // Settings that one job makes are not there for any other, on whatever connection it runs.
 func TestQueuedSettings(t *testing.T) {
 	t.Parallel()
-	s := newStack(t)
-	s.exec("create table seen (setting text)")
-	const jobs = 100
-	runs := s.publishAll(keys(jobs))
-	w := s.start(handling(func(_ context.Context, job *Job[keyed]) error {
-		if job.Args.Key == badKey {
-			job.Queue("select set_config('oprun.mine', $1, false)", "leaked")
-		}
-		job.Queue("insert into seen values (nullif(current_setting('oprun.mine', true), ''))")
-		queueEffect(job)
-		return nil
-	}), Config{})
-	s.settled(jobs)
-	s.acknowledged()
-	s.wantOneEffectEach(runs...)
-	if n := s.count("select count(setting) from seen"); n != 1 {
-		t.Errorf("%d jobs have seen the setting, want the one that made it", n)
+	for name, setting := range map[string]string{
+		"made by a function":  "select set_config('oprun.mine', 'leaked', false)",
+		"made by a statement": "set oprun.mine = 'leaked'",
+		"made by a block":     "do $$ begin set oprun.mine = 'leaked'; end $$",
+		"made by a procedure": "call leak()",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStack(t)
+			s.exec("create table seen (setting text)")
+			s.exec("create procedure leak() language plpgsql as $$ begin set oprun.mine = 'leaked'; end $$")
+			const jobs = 100
+			runs := s.publishAll(keys(jobs))
+			w := s.start(handling(func(_ context.Context, job *Job[keyed]) error {
+				if job.Args.Key == badKey {
+					job.Queue(setting)
+				}
+				job.Queue("insert into seen values (nullif(current_setting('oprun.mine', true), ''))")
+				queueEffect(job)
+				return nil
+			}), Config{})
+			s.settled(jobs)
+			s.acknowledged()
+			s.wantOneEffectEach(runs...)
+			if n := s.count("select count(setting) from seen"); n != 1 {
+				t.Errorf("%d jobs have seen the setting, want the one that made it", n)
+			}
+			s.wantCountersEqualRows(w)
+		})
 	}
-	s.wantCountersEqualRows(w)
 }

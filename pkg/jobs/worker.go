@@ -82,7 +82,7 @@ func NewWorker(js jetstream.JetStream, ledger *oprun.Ledger, cat *catalog.Catalo
 		specs: make(map[string]*jobSpec, len(cat.Jobs)),
 		slots: newSlots(config.Concurrency),
 		hands: newHands(),
-		// Every message in hand holds a slot, so no channel blocks for long.
+		// As many as hold slots fit in. An attempt gives its slot back when it is in: more wait, with their slots, for who reads.
 		arrivals: make(chan *delivery, config.Concurrency),
 		effects:  make(chan *attempt, config.Concurrency),
 		done:     make(chan *attempt, config.Concurrency),
@@ -157,16 +157,21 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer abandon()
 	w.stopping, w.settling, w.lifetime = stopping, settling, lifetime
 
-	var intake, claims, effects, finishes, upkeep sync.WaitGroup
+	var intake, claims, finishes, upkeep sync.WaitGroup
+	effects := make(chan struct{}) // closed when their lane has ended
 	w.pull(&intake, stop)
 	for range lanes {
 		claims.Go(w.claimLoop)
 		finishes.Go(w.finishLoop)
 	}
-	effects.Go(w.effectsLoop)
+	go func() {
+		defer close(effects)
+		w.effectsLoop()
+	}()
 	finishes.Go(w.gatherLoop)
 	upkeep.Go(func() { w.beatLoop(lifetime) })
 	upkeep.Go(func() { w.leaseLoop(lifetime) })
+	upkeep.Go(func() { w.stopLate(stopping, lifetime) })
 	intake.Go(func() { w.relayLoop(stopping) })
 	intake.Go(func() { w.sweepLoop(stopping) })
 	intake.Go(func() { w.scheduleLoop(stopping) })
@@ -177,7 +182,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	intake.Wait()
 	close(w.arrivals)
 	claims.Wait()
-	w.drain(&effects, abandon)
+	w.drain(effects, abandon)
 	close(w.done)
 	words := lastWords
 	if settling.Err() != nil {
@@ -230,20 +235,42 @@ func (w *Worker) pull(intake *sync.WaitGroup, stop context.CancelCauseFunc) {
 	}
 }
 
-// drain waits for the running attempts, and for the statements that they have queued, and stops what still runs when
-// its time is over. Groups of statements end by themselves, unless the ledger is away.
-func (w *Worker) drain(effects *sync.WaitGroup, abandon func()) {
-	timer := time.AfterFunc(w.config.DrainTimeout, func() {
+// stopLate stops what still runs when the time of a worker that is asked to stop is over. What is claimed after that is
+// given back and does not begin.
+func (w *Worker) stopLate(stopping, lifetime context.Context) {
+	select {
+	case <-stopping.Done():
+	case <-lifetime.Done():
+		return
+	}
+	timer := time.NewTimer(w.config.DrainTimeout)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
 		for _, a := range w.hands.attempts() {
 			a.stop(ErrShutdown)
 		}
-	})
-	defer timer.Stop()
+	case <-lifetime.Done():
+	}
+}
+
+// drain waits for the running attempts, and for the statements that they have queued. Those end by themselves, also the
+// blocked ones, which stopLate stops, unless the ledger is away.
+func (w *Worker) drain(effects <-chan struct{}, abandon func()) {
 	w.running.Wait()
 	close(w.effects)
-	giveUp := time.AfterFunc(lastWords, abandon)
-	defer giveUp.Stop()
-	effects.Wait()
+	look := time.NewTicker(lastWords)
+	defer look.Stop()
+	for {
+		select {
+		case <-effects:
+			return
+		case <-look.C:
+			if w.away.Load() {
+				abandon()
+			}
+		}
+	}
 }
 
 // flush sees the last acknowledgements off. A broker that is away costs redeliveries, which the ledger answers.

@@ -53,11 +53,10 @@ const (
 	unserialisable  = "40001"
 	readOnly        = "25006" // a primary that has become a standby
 	queryCanceled   = "57014" // statement_timeout, too
-	serialization   = "40001"
 )
 
 // crowded are errors that a statement may have only since others run beside it.
-var crowded = []string{lockTimeout, deadlock, queryCanceled, serialization}
+var crowded = []string{lockTimeout, deadlock, queryCanceled, unserialisable}
 
 // gone reports whether the database is: unlike Unavailable it knows that a statement of a user's, which waits for a lock or
 // takes long, says nothing about that.
@@ -74,7 +73,7 @@ func Unavailable(err error) bool {
 	if errors.As(err, new(*StatementError)) {
 		return false // nor is anything to be found out about it
 	}
-	if errors.As(err, new(*unreached)) {
+	if Unsent(err) {
 		return true
 	}
 	var pg *pgconn.PgError
@@ -99,10 +98,14 @@ func (e *unreached) Error() string { return "connect for queued statements: " + 
 
 func (e *unreached) Unwrap() error { return e.err }
 
+// Unsent reports whether queued statements were never sent, since there was no connection to be had: nothing of them was
+// done, and there is nothing to ask Confirm about.
+func Unsent(err error) bool { return errors.As(err, new(*unreached)) }
+
 // Broke reports whether the database was there and broke off in the middle: that may be the fault of the very statement,
 // and comes again with it.
 func Broke(err error) bool {
-	return Unavailable(err) && !errors.As(err, new(*unreached)) &&
+	return Unavailable(err) && !Unsent(err) &&
 		!errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 

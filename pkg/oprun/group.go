@@ -18,21 +18,23 @@ const (
 	groupBudget   = 500 * time.Millisecond // after that a transaction takes in no further jobs
 	groupPatience = 2 * time.Second        // after that a call begins no further transaction
 	partPatience  = 5 * time.Second        // for the statements of one round trip
-	firstPart     = 64                     // statements in the first round trip; then eight times as many in each
+	firstPart     = 8                      // statements in the first round trip (all slow, they must not reach partPatience); then eight times as many in each
 )
 
-// limits bound each statement of a group: first those of the plain pass, then those of the careful one, which comes when a
-// statement is known to fail, or to be blocked, and must not add up.
-var limits = map[bool][2]time.Duration{
-	false: {200 * time.Millisecond, time.Second},
-	true:  {20 * time.Millisecond, 500 * time.Millisecond},
-}
+// limits bound each statement of a group.
+type limits struct{ lock, statement time.Duration }
+
+var (
+	plainLimits   = limits{lock: 200 * time.Millisecond, statement: time.Second}
+	carefulLimits = limits{lock: 20 * time.Millisecond, statement: 500 * time.Millisecond} // some are known to fail, or to be blocked: it must not add up
+)
 
 // FinishQueued carries out the queued statements of many jobs and ends their runs, in as few transactions as can be:
 // one, when all goes well. Each job's statements run in order, one job's after the other's. Whatever becomes of one job
 // leaves its neighbours alone: a job whose statement fails is refused with its own error, one that no longer owns its
 // run is fenced, one that waits for a lock or takes long is to be sent alone; nothing of these is kept, and the others
-// commit. After an error the fate of all is unknown: ask Confirm before sending them again.
+// commit. After an error the fate of all is unknown: ask Confirm before sending them again, unless it is one that [Unsent]
+// knows.
 func (l *Ledger) FinishQueued(ctx context.Context, batch []Queued) ([]Settled, error) {
 	g := &group{ledger: l, batch: batch, settled: make([]Settled, len(batch)), until: time.Now().Add(groupPatience)}
 	if err := g.settle(ctx, g.sorted()); err != nil {
@@ -96,9 +98,7 @@ func (g *group) blame(job int, err error) {
 func (g *group) settle(ctx context.Context, jobs []int) error {
 	for len(jobs) > 0 {
 		if g.decided && time.Now().After(g.until) {
-			for _, job := range jobs {
-				g.decide(job, Later, nil)
-			}
+			g.postpone(jobs)
 			return nil
 		}
 		left, err := g.transaction(ctx, jobs)
@@ -108,6 +108,9 @@ func (g *group) settle(ctx context.Context, jobs []int) error {
 		switch {
 		case err == nil:
 			jobs = left
+		case Unsent(err) && g.decided:
+			g.postpone(jobs)
+			return nil
 		case gone(err):
 			return err
 		case len(jobs) == 1:
@@ -118,6 +121,13 @@ func (g *group) settle(ctx context.Context, jobs []int) error {
 		}
 	}
 	return nil
+}
+
+// postpone leaves jobs of which nothing was done to the next call.
+func (g *group) postpone(jobs []int) {
+	for _, job := range jobs {
+		g.decide(job, Later, nil)
+	}
 }
 
 func (g *group) apart(ctx context.Context, jobs []int) error {

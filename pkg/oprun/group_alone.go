@@ -8,16 +8,27 @@ import (
 	"oprun.example/internal/failpoint"
 )
 
-// FinishAlone carries out the queued statements of one job and ends its run, in a transaction of its own and without
-// limits: it waits for locks as long as its context lets it. The error is one that IsFenced knows, or a [*StatementError],
-// and then nothing was done; after one that [Unavailable] recognises its fate is unknown: ask Confirm before sending it again.
-func (l *Ledger) FinishAlone(ctx context.Context, q Queued) error {
+// alones is how many jobs may have a transaction of their own at once.
+const alones = 4
+
+// TurnAlone waits until one job more may have a transaction of its own, with FinishAlone, and returns what makes room for
+// the next. Jobs ahead may be blocked for long: what time a job has for its statements had better begin after this. The
+// error is the context's.
+func (l *Ledger) TurnAlone(ctx context.Context) (leave func(), err error) {
 	select {
 	case l.alone <- struct{}{}:
-		defer func() { <-l.alone }()
+		return func() { <-l.alone }, nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
+}
+
+// FinishAlone carries out the queued statements of one job and ends its run, in a transaction of its own and without
+// limits of ours: it waits for locks as long as its context lets it, and the settings of the caller's pool. It is for those who have their turn: see TurnAlone. The error
+// is one that IsFenced knows, or a [*StatementError], and then nothing was done; after one that [Unavailable] recognises its
+// fate is unknown: ask Confirm before sending it again. Ending is called, unless it is nil, when the statements have been
+// carried out and the run is about to end: from then on a heartbeat may not find it.
+func (l *Ledger) FinishAlone(ctx context.Context, q Queued, ending func()) error {
 	conn, err := l.queued.Acquire(ctx)
 	if err != nil {
 		return &unreached{err}
@@ -37,14 +48,14 @@ func (l *Ledger) FinishAlone(ctx context.Context, q Queued) error {
 	if err := failpoint.Hit(failpoint.FinishBefore); err != nil {
 		return err
 	}
+	if ending != nil {
+		ending()
+	}
 	if err := l.On(tx).Finish(ctx, q.Result); err != nil {
 		return err
 	}
 	return commitEffects(ctx, tx)
 }
-
-// alones is how many jobs may have a transaction of their own at once.
-const alones = 4
 
 // Queued carries out queued statements in the caller's transaction, in one round trip. The error is a [*StatementError],
 // or one of the connection.

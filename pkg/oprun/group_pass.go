@@ -25,10 +25,11 @@ type restart struct{ jobs []int }
 
 func (*restart) Error() string { return "the group is to be tried again" }
 
-// play sends the statements of these jobs, in growing parts, and returns the jobs that it had no time for.
+// play sends the statements of these jobs, in growing parts, and returns the jobs that it had no time for. The first part
+// goes however long it took to begin: a group that never sent anything would be tried for ever.
 func (p *pass) play(ctx context.Context, jobs []int) (left []int, err error) {
 	left = jobs
-	for size := firstPart; len(left) > 0 && time.Since(p.began) < groupBudget; {
+	for size := firstPart; len(left) == len(jobs) || len(left) > 0 && time.Since(p.began) < groupBudget; {
 		part := p.cut(left, size)
 		n, err := p.send(ctx, part)
 		p.played, left = append(p.played, left[:n]...), left[n:]
@@ -55,10 +56,13 @@ func (p *pass) play(ctx context.Context, jobs []int) (left []int, err error) {
 
 // begin begins the transaction, with its limits.
 func (p *pass) begin(ctx context.Context, conn *pgxpool.Conn) error {
-	limit := limits[p.careful]
+	limit := plainLimits
+	if p.careful {
+		limit = carefulLimits
+	}
 	var batch pgx.Batch
 	batch.BeginTx(groupOptions)
-	batch.Queue(groupLimitsSQL, limit[0].String(), limit[1].String())
+	batch.Queue(groupLimitsSQL, limit.lock.String(), limit.statement.String())
 	if p.careful {
 		batch.Queue(jobBeginSQL)
 	}

@@ -141,7 +141,7 @@ func TestFinishQueued(t *testing.T) {
 			settled, err := s.FinishQueued(s.t.Context(), c.batch)
 			must(s.t, err)
 			same(s.t, "fates", []Settled{{Landed, nil}, {Landed, nil}, {Landed, nil}, {Alone, nil}}, settled)
-			if err := s.FinishAlone(s.t.Context(), c.batch[3]); !IsFenced(err) {
+			if err := s.FinishAlone(s.t.Context(), c.batch[3], nil); !IsFenced(err) {
 				s.t.Errorf("the stale attempt's end: %v, want it fenced", err)
 			}
 			c.wantWhole(2, true)
@@ -168,7 +168,7 @@ func TestFinishQueued(t *testing.T) {
 			c.add(8, "select pg_sleep(60)")
 			c.want(map[int]Fate{7: Alone, 8: Alone})
 			alone := make(chan error, 1)
-			go func() { alone <- s.FinishAlone(s.t.Context(), c.batch[7]) }()
+			go func() { alone <- s.FinishAlone(s.t.Context(), c.batch[7], nil) }()
 			s.eventually("it waits", func() bool {
 				return query[int](s, "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()") == 1
 			})
@@ -176,16 +176,32 @@ func TestFinishQueued(t *testing.T) {
 			must(s.t, <-alone)
 			c.wantWhole(7, true)
 		},
+		"statements_that_are_all_somewhat_slow_share_commits_nonetheless": func(s *scene) {
+			c := s.crowd(64) // together they take longer than partPatience
+			for i := range c.batch {
+				c.add(i, "select pg_sleep(0.1)")
+			}
+			settled, err := s.FinishQueued(s.t.Context(), c.batch)
+			must(s.t, err)
+			fates := make(map[Fate]int)
+			for _, one := range settled {
+				fates[one.Fate]++
+			}
+			if fates[Landed] < firstPart || fates[Landed]+fates[Later] != len(c.batch) {
+				s.t.Errorf("fates are %v, want some landed and the others to come later", fates)
+			}
+		},
 		"a_connection_that_is_not_to_be_had_is_no_jobs_fault": func(s *scene) {
 			c := s.crowd(3)
 			s.queued.Close()
 			_, err := s.FinishQueued(s.t.Context(), c.batch)
-			for what, err := range map[string]error{"a group": err, "one job": s.FinishAlone(s.t.Context(), c.batch[0])} {
-				if !Unavailable(err) || Broke(err) {
+			for what, err := range map[string]error{"a group": err, "one job": s.FinishAlone(s.t.Context(), c.batch[0], nil)} {
+				if !Unavailable(err) || Broke(err) || !Unsent(err) {
 					s.t.Errorf("%s is answered with %v", what, err)
 				}
 			}
-			c.wantWhole(0, false)
+			c.add(1, "set local role none") // whatever is known of others, these were not sent
+			c.want(map[int]Fate{0: Later, 1: Alone, 2: Later})
 		},
 		"follow_ups_are_promoted_in_the_groups_transaction": func(s *scene) {
 			c := s.crowd(3)
@@ -204,13 +220,13 @@ func TestFinishAlone(t *testing.T) {
 	scenes(t, map[string]func(s *scene){
 		"effects_and_end_are_one_commit": func(s *scene) {
 			c := s.crowd(1)
-			must(s.t, s.FinishAlone(s.t.Context(), c.batch[0]))
+			must(s.t, s.FinishAlone(s.t.Context(), c.batch[0], nil))
 			c.wantWhole(0, true)
 		},
 		"a_statement_that_fails_leaves_nothing_and_says_which_it_is": func(s *scene) {
 			c := s.crowd(1)
 			c.add(0, "select 1 / $1::int", 0)
-			err := s.FinishAlone(s.t.Context(), c.batch[0])
+			err := s.FinishAlone(s.t.Context(), c.batch[0], nil)
 			var own *StatementError
 			if !errors.As(err, &own) || own.Number != 2 || Unavailable(err) || IsFenced(err) {
 				s.t.Errorf("its error is %v", err)
@@ -221,7 +237,7 @@ func TestFinishAlone(t *testing.T) {
 			c := s.crowd(1)
 			c.add(0, "set local statement_timeout = 1")
 			c.add(0, "select pg_sleep(60)")
-			if err := s.FinishAlone(s.t.Context(), c.batch[0]); Unavailable(err) || !strings.Contains(err.Error(), "queued statement 3") {
+			if err := s.FinishAlone(s.t.Context(), c.batch[0], nil); Unavailable(err) || !strings.Contains(err.Error(), "queued statement 3") {
 				s.t.Errorf("its error is %v", err)
 			}
 			c.wantWhole(0, false)
@@ -231,7 +247,7 @@ func TestFinishAlone(t *testing.T) {
 			late := s.delivery("late")
 			h := s.take(late)
 			s.takeOver(late)
-			if err := s.FinishAlone(s.t.Context(), Queued{succeeded(h), []Statement{effectOf(h)}}); !IsFenced(err) {
+			if err := s.FinishAlone(s.t.Context(), Queued{succeeded(h), []Statement{effectOf(h)}}, nil); !IsFenced(err) {
 				s.t.Errorf("its error is %v", err)
 			}
 			same(s.t, "effects", 0, query[int](s, "select count(*) from effects"))
@@ -239,10 +255,10 @@ func TestFinishAlone(t *testing.T) {
 		"settings_do_not_outlive_it": func(s *scene) {
 			c := s.crowd(2)
 			c.batch[0].Statements = append(c.batch[0].Statements, Statement{"select set_config('oprun.mine', 'kept', false)", nil})
-			must(s.t, s.FinishAlone(s.t.Context(), c.batch[0]))
+			must(s.t, s.FinishAlone(s.t.Context(), c.batch[0], nil))
 			s.exec("create table seen (setting text)")
 			c.add(1, "insert into seen values (nullif(current_setting('oprun.mine', true), ''))")
-			must(s.t, s.FinishAlone(s.t.Context(), c.batch[1]))
+			must(s.t, s.FinishAlone(s.t.Context(), c.batch[1], nil))
 			same(s.t, "settings seen", 0, query[int](s, "select count(setting) from seen"))
 		},
 	})

@@ -13,9 +13,10 @@ import (
 // SchemaVersion is the version of the schema that this package's statements are written for.
 const SchemaVersion = 3
 
-// lanes is how many connections a ledger keeps for its own statements: claims, completions, heartbeat, relay and
-// sweeper must not wait for each other, nor any of them for the transactions of handlers.
-const lanes = 8
+// lanes is how many connections a ledger has for its own statements, at most: they are opened when they are needed. What one
+// worker may have in flight at once must not wait for each other, nor for the transactions of handlers: four claims, two
+// finishes, and one each of heartbeat, relay, sweeper, schedules, housekeeping, and questions about queued statements.
+const lanes = 12
 
 // DB is what a statement needs of a connection: a pool, a connection or a transaction of pgx.
 type DB interface {

@@ -111,14 +111,14 @@ func TestLanes(t *testing.T) {
 		_, _, err := s.On(tx).EnsureRunWithIdentity(t.Context(), s.request("b"))
 		must(t, err)
 		group, ctx := errgroup.WithContext(t.Context())
-		for range 3 * lanes {
+		for range 2 * lanes {
 			group.Go(func() error {
 				_, _, err := s.EnsureRunWithIdentity(ctx, s.request("b"))
 				return err
 			})
 		}
 		s.eventually("all requests wait", func() bool {
-			return query[int](s, "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()") == 3*lanes
+			return query[int](s, "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()") == 2*lanes
 		})
 		same(t, "held", map[uuid.UUID]Extended{h.RunID: {}}, s.extend(h))
 		must(t, tx.Commit(t.Context()))

@@ -162,11 +162,15 @@ func afterLongComment(sql string) string {
 	}
 }
 
-// changesSettings reports whether a job's statements say that they change settings, which its neighbours would inherit:
-// such a job runs by itself.
+// setters are the first words of statements that change settings, or may: what a block or a procedure does is not seen in
+// the text.
+var setters = []string{"set", "do", "call"}
+
+// changesSettings reports whether a job's statements may change settings, which its neighbours would inherit: such a job
+// runs by itself.
 func (q Queued) changesSettings() bool {
 	return slices.ContainsFunc(q.Statements, func(s Statement) bool {
-		return firstWord(s.SQL) == "set" || containsFold(s.SQL, "set_config")
+		return slices.Contains(setters, firstWord(s.SQL)) || containsFold(s.SQL, "set_config")
 	})
 }
 
