@@ -13,5 +13,5 @@
 //
 // From the top: main.go is the command, scenarios.go what there is to run, rounds.go the rounds, contest.go one turn of
 // one contestant, play.go its processes, servers.go what they share. Each contestant has a file of its own; report.go,
-// goals.go and chart.go say what came out.
+// goals.go and chart.go say what came out, and profile.go where the time went.
 package main
