@@ -69,10 +69,10 @@ func (r results) draw() (string, error) {
 func (r results) group(s scenario, y int) chartGroup {
 	group := chartGroup{Title: s.title, Y: y}
 	longest := 0.0
-	for _, c := range s.contestants {
+	for _, c := range s.systems() {
 		longest = max(longest, median(each(r.of(s, c), rate)))
 	}
-	for i, c := range s.contestants {
+	for i, c := range s.systems() {
 		value := median(each(r.of(s, c), rate))
 		bar := chartBar{Name: c.name, Class: "theirs", Value: number(value), Y: y + 10 + i*chartStep, Width: chartBars * value / longest}
 		if strings.HasPrefix(c.name, "oprun") {

@@ -46,6 +46,8 @@ func (g goal) row(rounds []round) string {
 		sign, missed = "≤", func(bound float64) bool { return reached > bound }
 	}
 	switch {
+	case math.IsNaN(reached):
+		verdict = "not measured"
 	case missed(g.must):
 		verdict = "**missed**"
 	case missed(g.aim):

@@ -128,7 +128,7 @@ func (r results) summary() string {
 		if s.columns != nil {
 			continue // not about throughput
 		}
-		for i, c := range s.contestants {
+		for i, c := range s.systems() {
 			task := ""
 			if i == 0 {
 				task = s.title

@@ -24,6 +24,7 @@ type contestant struct {
 	settings string // what a reader must know to judge its figure
 	jobs     int    // in a round: about three seconds' worth
 	rate     int    // jobs/s that are asked for; 0: as fast as they go
+	gauge    bool   // nothing that one would run: it is only in its scenario's table, to measure others by
 	// prepare makes its schema and streams, and whatever is there before the clock runs.
 	prepare func(context.Context, *stage) error
 	parts   []part
@@ -31,6 +32,11 @@ type contestant struct {
 	done []string
 	// after corrects its measurement by what it left behind; nil: there is nothing to correct.
 	after func(context.Context, stage, *measurement) error
+}
+
+// systems are the contestants that one would run.
+func (s scenario) systems() []contestant {
+	return slices.DeleteFunc(slices.Clone(s.contestants), func(c contestant) bool { return c.gauge })
 }
 
 // part is one process of a contestant. It connects, and returns what the clock runs for, which returns when all jobs are

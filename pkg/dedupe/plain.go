@@ -14,7 +14,7 @@ func appendPlain(object []byte, names []string, fields []jsontext.Value) (_ []by
 	var space [8]int
 	order := space[:0]
 	for i, name := range names {
-		if len(order) == cap(order) || !plainText(name) || !plainValue(fields[i]) {
+		if len(order) == cap(order) || !plainText(name) || !plainValue(fields[i]) { //nolint:gosec // there is a field for each name
 			return object, false
 		}
 		at, twice := slices.BinarySearchFunc(order, name, func(j int, name string) int { return strings.Compare(names[j], name) })

@@ -10,6 +10,8 @@ import (
 // with ErrTimedOut. The standard library would take two contexts for that, one in the other, which cost a job more
 // than its claim does. Contexts made from this one, and context.Cause, treat it as one of theirs; but those end with
 // context.Canceled when the time is up.
+//
+//nolint:containedctx // it is a context
 type attemptContext struct {
 	context.Context // ends with a cause
 	end             context.CancelCauseFunc

@@ -44,7 +44,7 @@ from oprun.operation_runs r where r.id = $1`
 				s.t.Errorf("the late commit: %v", err)
 			}
 			same(s.t, "attempt that holds the run", holder.Attempt, s.run(lost.RunID).Attempt)
-			same(s.t, "status", "running", string(s.run(lost.RunID).Status))
+			same(s.t, "status", "running", s.run(lost.RunID).Status)
 		},
 	})
 }
