@@ -18,16 +18,13 @@ func TestStopLate(t *testing.T) {
 		w.hands.claimed(a)
 		stopping, stop := context.WithCancel(t.Context())
 		go w.stopLate(stopping, t.Context())
+		ctx := a.context(t.Context())
+		defer ctx.release()
+		asked := time.Now()
 		stop()
-		time.Sleep(time.Minute - time.Nanosecond)
-		synctest.Wait()
-		if a.cause != nil {
-			t.Errorf("it was stopped too soon: %v", a.cause)
-		}
-		time.Sleep(time.Nanosecond)
-		synctest.Wait()
-		if !errors.Is(a.cause, ErrShutdown) {
-			t.Errorf("it was stopped by %v, want %v", a.cause, ErrShutdown)
+		<-ctx.Done()
+		if took := time.Since(asked); took != time.Minute || !errors.Is(context.Cause(ctx), ErrShutdown) {
+			t.Errorf("it was stopped after %s by %v, want a minute and %v", took, context.Cause(ctx), ErrShutdown)
 		}
 	})
 }
@@ -43,7 +40,7 @@ func TestDrainAbandonsWhenTheLedgerIsAway(t *testing.T) {
 			defer close(drained)
 			w.drain(effects, abandon)
 		}()
-		time.Sleep(3 * lastWords)
+		<-time.After(3 * lastWords)
 		synctest.Wait()
 		if settling.Err() != nil {
 			t.Error("they were let go of while the ledger answered")
