@@ -18,8 +18,8 @@ func drain() scenario {
 		contestants: []contestant{
 			{name: "oprun", settings: oprunSettings, jobs: 120_000, prepare: oprunLoaded, parts: []part{oprunWork(4, oprunNoop)}, done: []string{countRuns}},
 			{name: "ledger alone", gauge: true, settings: "no NATS, no worker: batches of 512 on 2 connections", jobs: 150_000, prepare: oprunEmpty, parts: []part{ledgerWork}, done: []string{countRuns}},
-			{name: "oprun" + pageless, settings: "as oprun", jobs: 120_000, prepare: withoutPageIndexes(oprunLoaded), parts: []part{oprunWork(4, oprunNoop)}, done: []string{countRuns}},
-			{name: "ledger alone" + pageless, settings: "as ledger alone", jobs: 150_000, prepare: withoutPageIndexes(oprunEmpty), parts: []part{ledgerWork}, done: []string{countRuns}},
+			{name: "oprun" + pageless, gauge: true, settings: "as oprun", jobs: 120_000, prepare: withoutPageIndexes(oprunLoaded), parts: []part{oprunWork(4, oprunNoop)}, done: []string{countRuns}},
+			{name: "ledger alone" + pageless, gauge: true, settings: "as ledger alone", jobs: 150_000, prepare: withoutPageIndexes(oprunEmpty), parts: []part{ledgerWork}, done: []string{countRuns}},
 			{name: "River, unique by args", settings: riverSettings, jobs: 50_000, prepare: riverLoaded(riverUnique), parts: []part{riverWork(riverConns, riverNoop)}, done: []string{countRiver, countRiverKeys}},
 			{name: "River, plain", settings: riverSettings, jobs: 50_000, prepare: riverLoaded(riverPlain), parts: []part{riverWork(riverConns, riverNoop)}, done: []string{countRiver}},
 			{name: "by hand: nats.go + pgx", settings: "an INSERT, an UPDATE, an ack a message, on a table of its own; 32 connections", jobs: 16_000, prepare: byHandLoaded, parts: []part{byHandWork(decodeInput)}, done: []string{countClaims}},
