@@ -27,7 +27,7 @@ func cpuOfTree(pid int) (time.Duration, error) {
 			return 0, err
 		}
 		cpu, err := cpuOf(child)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // one that has just ended counts with its parent next time
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ESRCH) { // one that has just ended counts with its parent next time
 			return 0, err
 		}
 		total += cpu
