@@ -29,6 +29,15 @@ type attempt struct {
 	ending    atomic.Bool  // Commit is ending the run, or has: the fence tells, not the heartbeat
 }
 
+// holdsOf are the holds of these attempts, in the same order.
+func holdsOf(these []*attempt) []oprun.Hold {
+	holds := make([]oprun.Hold, len(these))
+	for i, a := range these {
+		holds[i] = a.hold
+	}
+	return holds
+}
+
 // noteFence remembers that the ledger refused the attempt, whatever the handler makes of the error.
 func (a *attempt) noteFence(err error) {
 	if oprun.IsFenced(err) {

@@ -16,12 +16,6 @@ import (
 // (I2).
 func TestCommit(t *testing.T) {
 	t.Parallel()
-	effect := func(ctx context.Context, job *Job[keyed]) func(tx pgx.Tx) error {
-		return func(tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, "insert into effects values ($1, $2)", job.RunID, job.Attempt)
-			return err
-		}
-	}
 	for name, test := range map[string]struct {
 		handle  func(ctx context.Context, job *Job[keyed]) error
 		outcome oprun.Outcome
@@ -29,10 +23,10 @@ func TestCommit(t *testing.T) {
 	}{
 		"called twice is refused the second time": {
 			handle: func(ctx context.Context, job *Job[keyed]) error {
-				if err := job.Commit(ctx, effect(ctx, job)); err != nil {
+				if err := job.Commit(ctx, effectIn(ctx, job)); err != nil {
 					return err
 				}
-				if err := job.Commit(ctx, effect(ctx, job)); !errors.Is(err, ErrCommitted) {
+				if err := job.Commit(ctx, effectIn(ctx, job)); !errors.Is(err, ErrCommitted) {
 					return Blocked("test.failed", "the second commit was not refused")
 				}
 				return nil
@@ -43,7 +37,7 @@ func TestCommit(t *testing.T) {
 			handle: func(ctx context.Context, job *Job[keyed]) error {
 				var group sync.WaitGroup
 				for range 2 {
-					group.Go(func() { _ = job.Commit(ctx, effect(ctx, job)) })
+					group.Go(func() { _ = job.Commit(ctx, effectIn(ctx, job)) })
 				}
 				group.Wait()
 				return nil
@@ -52,13 +46,13 @@ func TestCommit(t *testing.T) {
 		},
 		"makes an error of the handler's too late": {
 			handle: func(ctx context.Context, job *Job[keyed]) error {
-				return errors.Join(job.Commit(ctx, effect(ctx, job)), Permanent(errBoom))
+				return errors.Join(job.Commit(ctx, effectIn(ctx, job)), Permanent(errBoom))
 			},
 			outcome: oprun.Succeeded, effects: 1,
 		},
 		"makes a panic of the handler's too late": {
 			handle: func(ctx context.Context, job *Job[keyed]) error {
-				if err := job.Commit(ctx, effect(ctx, job)); err != nil {
+				if err := job.Commit(ctx, effectIn(ctx, job)); err != nil {
 					return err
 				}
 				panic("after the commit")
@@ -67,17 +61,17 @@ func TestCommit(t *testing.T) {
 		},
 		"that fails and is made good has one effect": {
 			handle: func(ctx context.Context, job *Job[keyed]) error {
-				err := job.Commit(ctx, func(tx pgx.Tx) error { return errors.Join(effect(ctx, job)(tx), errBoom) })
+				err := job.Commit(ctx, func(tx pgx.Tx) error { return errors.Join(effectIn(ctx, job)(tx), errBoom) })
 				if !errors.Is(err, errBoom) {
 					return Blocked("test.failed", "the error of fn was not returned")
 				}
-				return job.Commit(ctx, effect(ctx, job))
+				return job.Commit(ctx, effectIn(ctx, job))
 			},
 			outcome: oprun.Succeeded, effects: 1,
 		},
 		"that fails is not forgiven by returning nil": {
 			handle: func(ctx context.Context, job *Job[keyed]) error {
-				_ = job.Commit(ctx, func(tx pgx.Tx) error { return errors.Join(effect(ctx, job)(tx), errBoom) })
+				_ = job.Commit(ctx, func(tx pgx.Tx) error { return errors.Join(effectIn(ctx, job)(tx), errBoom) })
 				return nil
 			},
 			outcome: oprun.Failed,
@@ -95,7 +89,7 @@ func TestCommit(t *testing.T) {
 		"in which fn panics leaves nothing": {
 			handle: func(ctx context.Context, job *Job[keyed]) error {
 				return job.Commit(ctx, func(tx pgx.Tx) error {
-					_ = effect(ctx, job)(tx)
+					_ = effectIn(ctx, job)(tx)
 					panic("in the transaction")
 				})
 			},

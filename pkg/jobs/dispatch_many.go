@@ -12,8 +12,9 @@ import (
 )
 
 // DispatchMany is [Dispatcher.Dispatch] for any number of jobs of one type, in one transaction: a few statements for all
-// that are new, and three or more for each that joins another's run. answers[i] is about args[i]. Of two args of one identity the second joins the first. Either all runs are there or, after
-// an error, none is, unless oprun.Unavailable says that nobody knows. An error about one of the args names its index.
+// that are new, and three or more for each that joins another's run. answers[i] is about args[i]. Of two args of one
+// identity the second joins the first. Either all runs are there or, after an error, none is, unless oprun.Unavailable
+// says that nobody knows. An error about one of the args names its index.
 //
 // A RequestID is of one request alone, and refused when there are more.
 func (d *Dispatcher) DispatchMany(ctx context.Context, scope dedupe.Scope, jobType string, args ...any) ([]Dispatched, error) {

@@ -151,11 +151,7 @@ func (a *attempt) queued() oprun.Queued {
 
 // notEnded passes on the attempts that have ended their runs after all, and returns the others.
 func (w *Worker) notEnded(ctx context.Context, batch []*attempt) ([]*attempt, error) {
-	holds := make([]oprun.Hold, len(batch))
-	for i, a := range batch {
-		holds[i] = a.hold
-	}
-	ended, err := w.ledger.Confirm(ctx, holds)
+	ended, err := w.ledger.Confirm(ctx, holdsOf(batch))
 	if err != nil {
 		return batch, err
 	}

@@ -62,10 +62,7 @@ func (w *Worker) refused(these []*attempt) (locked []*attempt) {
 	if len(these) == 0 {
 		return nil
 	}
-	holds := make([]oprun.Hold, len(these))
-	for i, a := range these {
-		holds[i] = a.hold
-	}
+	holds := holdsOf(these)
 	var confirmed map[uuid.UUID]oprun.Outcome
 	_, err := w.ask(w.lifetime, "confirm", len(holds), func(ctx context.Context) (err error) {
 		confirmed, err = w.ledger.Confirm(ctx, holds)

@@ -68,8 +68,8 @@ func (w *Worker) handIn(batch []*attempt) (locked []*attempt) {
 	return append(left.locked, w.refused(left.refused)...)
 }
 
-// eachRunOnce parts a batch so that no run is in it twice: the ledger answers by run. Again are those whose turn is later. A process
-// can have two attempts of a run in hand, when it, or the ledger, was away for longer than a lease.
+// eachRunOnce parts a batch so that no run is in it twice: the ledger answers by run. Again are those whose turn is later.
+// A process can have two attempts of a run in hand, when it, or the ledger, was away for longer than a lease.
 func eachRunOnce(batch []*attempt) (each, again []*attempt) {
 	if !slices.ContainsFunc(batch, func(a *attempt) bool { return a.number > 1 }) {
 		return batch, nil

@@ -66,10 +66,7 @@ func (w *Worker) beatOnce(ctx context.Context) bool {
 }
 
 func (w *Worker) extend(ctx context.Context, attempts []*attempt) bool {
-	holds := make([]oprun.Hold, len(attempts))
-	for i, a := range attempts {
-		holds[i] = a.hold
-	}
+	holds := holdsOf(attempts)
 	done := w.metrics.ledger("extend", len(holds))
 	defer done()
 	sent := time.Now()

@@ -28,8 +28,9 @@ type Job[T any] struct {
 // Handle registers the handler of a job type. The handler may be called for many jobs at once. Its context ends
 // when the job's time is up, its lease is lost, its cancellation was asked for or the worker gives up draining;
 // context.Cause tells which. When the time is up the context's error is context.DeadlineExceeded; contexts that the
-// handler has made from it end with context.Canceled, and the cause ErrTimedOut. An input that does not decode into a T ends the run as failed, with the code
-// input.invalid. A second handler for a type panics, as do a nil one and an empty type.
+// handler has made from it end with context.Canceled, and the cause ErrTimedOut. An input that does not decode into a T
+// ends the run as failed, with the code input.invalid. A second handler for a type panics, as do a nil one and an empty
+// type.
 func Handle[T any](mux *Mux, jobType string, handle func(ctx context.Context, job *Job[T]) error) {
 	if handle == nil || jobType == "" {
 		panic("jobs: Handle needs a type and a handler")

@@ -113,8 +113,8 @@ type refusal struct {
 
 // read decodes the deliveries, and makes a question for the ledger of each that is not refused.
 func (l *claimLane) read(batch []*delivery) (refused []refusal) {
-	clear(l.asked[:cap(l.asked)]) // the last batch's may be forgotten
-	clear(l.questions[:cap(l.questions)])
+	clear(l.asked) // the last batch's may be forgotten
+	clear(l.questions)
 	l.asked, l.questions = l.asked[:0], l.questions[:0]
 	tokens := newTokens(len(batch))
 	for i, d := range batch {

@@ -46,12 +46,6 @@ func TestQueue(t *testing.T) {
 // What a handler does beside Queue decides whether its statements are carried out (I2).
 func TestQueueAndHandler(t *testing.T) {
 	t.Parallel()
-	effect := func(ctx context.Context, job *Job[keyed]) func(tx pgx.Tx) error {
-		return func(tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, "insert into effects values ($1, $2)", job.RunID, job.Attempt)
-			return err
-		}
-	}
 	for name, test := range map[string]struct {
 		handle  func(ctx context.Context, job *Job[keyed]) error
 		outcome oprun.Outcome
@@ -74,7 +68,7 @@ func TestQueueAndHandler(t *testing.T) {
 		"what is queued before a commit is carried out in it": {
 			handle: func(ctx context.Context, job *Job[keyed]) error {
 				queueEffect(job)
-				return job.Commit(ctx, effect(ctx, job))
+				return job.Commit(ctx, effectIn(ctx, job))
 			},
 			outcome: oprun.Succeeded, effects: 2,
 		},
@@ -82,14 +76,14 @@ func TestQueueAndHandler(t *testing.T) {
 			handle: func(ctx context.Context, job *Job[keyed]) error {
 				return job.Commit(ctx, func(tx pgx.Tx) error {
 					queueEffect(job)
-					return effect(ctx, job)(tx)
+					return effectIn(ctx, job)(tx)
 				})
 			},
 			outcome: oprun.Succeeded, effects: 2,
 		},
 		"what is queued after a commit is a panic that comes too late": {
 			handle: func(ctx context.Context, job *Job[keyed]) error {
-				if err := job.Commit(ctx, effect(ctx, job)); err != nil {
+				if err := job.Commit(ctx, effectIn(ctx, job)); err != nil {
 					return err
 				}
 				queueEffect(job)

@@ -25,9 +25,16 @@ func writing() *Mux {
 func writeEffect(ctx context.Context, job *Job[keyed]) error {
 	return job.Commit(ctx, func(tx pgx.Tx) error {
 		job.Count("created", 1)
+		return effectIn(ctx, job)(tx)
+	})
+}
+
+// effectIn is an effect of a job's, for a transaction of its own.
+func effectIn(ctx context.Context, job *Job[keyed]) func(tx pgx.Tx) error {
+	return func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, "insert into effects values ($1, $2)", job.RunID, job.Attempt)
 		return err
-	})
+	}
 }
 
 func TestWorker(t *testing.T) {

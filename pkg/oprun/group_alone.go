@@ -24,10 +24,11 @@ func (l *Ledger) TurnAlone(ctx context.Context) (leave func(), err error) {
 }
 
 // FinishAlone carries out the queued statements of one job and ends its run, in a transaction of its own and without
-// limits of ours: it waits for locks as long as its context lets it, and the settings of the caller's pool. It is for those who have their turn: see TurnAlone. The error
-// is one that IsFenced knows, or a [*StatementError], and then nothing was done; after one that [Unavailable] recognises its
-// fate is unknown: ask Confirm before sending it again. Ending is called, unless it is nil, when the statements have been
-// carried out and the run is about to end: from then on a heartbeat may not find it.
+// limits of ours: it waits for locks as long as its context lets it, and the settings of the caller's pool. It is for
+// those who have their turn: see TurnAlone. The error is one that IsFenced knows, or a [*StatementError], and then nothing
+// was done; after one that [Unavailable] recognises its fate is unknown: ask Confirm before sending it again. Ending is
+// called, unless it is nil, when the statements have been carried out and the run is about to end: from then on a
+// heartbeat may not find it.
 func (l *Ledger) FinishAlone(ctx context.Context, q Queued, ending func()) error {
 	conn, err := l.queued.Acquire(ctx)
 	if err != nil {
