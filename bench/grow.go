@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -18,7 +17,7 @@ type growCommand struct {
 	Write  bool `help:"Rewrite the figures in the documentation instead of printing them."`
 }
 
-func (c *growCommand) Run(ctx context.Context, to streams) (err error) {
+func (c *growCommand) Run(ctx context.Context, to streams) error {
 	if c.Rows < keptDays {
 		return wrongUsage(fmt.Sprintf("--rows is at least %d, one a day", keptDays))
 	}
@@ -29,25 +28,18 @@ func (c *growCommand) Run(ctx context.Context, to streams) (err error) {
 	if refused != nil {
 		return refused
 	}
-	s, err := startServers(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	machine, err := s.machine(ctx)
-	if err != nil {
-		return err
-	}
-	g := growth{servers: s, rows: c.Rows, rounds: c.Rounds, log: to.err}
-	text, err := g.measureAll(ctx, machine)
-	if err != nil {
-		return err
-	}
-	sections := []section{{growthSection, text}}
-	if !c.Write {
-		return printSections(to.out, sections)
-	}
-	return writeSections(root, sections)
+	return onServers(ctx, func(s *servers, machine machine) error {
+		g := growth{servers: s, rows: c.Rows, rounds: c.Rounds, log: to.err}
+		text, err := g.measureAll(ctx, machine)
+		if err != nil {
+			return err
+		}
+		sections := []section{{growthSection, text}}
+		if !c.Write {
+			return printSections(to.out, sections)
+		}
+		return writeSections(root, sections)
+	})
 }
 
 // growth plays the same contestants on databases that have grown, and on one that has not.

@@ -16,11 +16,7 @@ import (
 // oprun's own Postgres work costs, and so what is left to win.
 func ledgerWork(ctx context.Context, s *stage) (func() error, error) {
 	const batch, lanes = 512, 2
-	pool, err := s.pool(ctx, 4)
-	if err != nil {
-		return nil, err
-	}
-	ledger, err := oprun.Open(ctx, pool)
+	_, ledger, err := s.ledger(ctx, 4)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"oprun.example/migrations"
 	"oprun.example/pkg/catalog"
@@ -90,18 +91,30 @@ type (
 	oprunHandler func(context.Context, *oprunJob) error
 )
 
+// ledger opens the ledger on a pool with so many connections.
+func (s *stage) ledger(ctx context.Context, conns int) (*pgxpool.Pool, *oprun.Ledger, error) {
+	pool, err := s.pool(ctx, conns)
+	if err != nil {
+		return nil, nil, err
+	}
+	ledger, err := oprun.Open(ctx, pool)
+	return pool, ledger, err
+}
+
+// oprun opens the ledger, and connects to the stream.
+func (s *stage) oprun(ctx context.Context, conns int) (*pgxpool.Pool, *oprun.Ledger, jetstream.JetStream, error) {
+	pool, ledger, err := s.ledger(ctx, conns)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	js, err := s.jetStream()
+	return pool, ledger, js, err
+}
+
 // oprunWork runs the worker, with a handler, until all jobs were handled and their ends handed in.
 func oprunWork(conns int, handler oprunHandler) part {
 	return func(ctx context.Context, s *stage) (func() error, error) {
-		pool, err := s.pool(ctx, conns)
-		if err != nil {
-			return nil, err
-		}
-		ledger, err := oprun.Open(ctx, pool)
-		if err != nil {
-			return nil, err
-		}
-		js, err := s.jetStream()
+		_, ledger, js, err := s.oprun(ctx, conns)
 		if err != nil {
 			return nil, err
 		}

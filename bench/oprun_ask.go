@@ -14,7 +14,6 @@ import (
 	"oprun.example/pkg/dedupe"
 	"oprun.example/pkg/events"
 	"oprun.example/pkg/jobs"
-	"oprun.example/pkg/oprun"
 )
 
 // oprunPublish publishes all jobs as fast as the stream takes them.
@@ -95,15 +94,7 @@ func oprunPublishAndWork(ctx context.Context, s *stage) (func() error, error) {
 // oprunDispatch asks for all jobs ledger-first, so many in a transaction, from so many goroutines.
 func oprunDispatch(perTransaction, callers int) part {
 	return func(ctx context.Context, s *stage) (func() error, error) {
-		pool, err := s.pool(ctx, callers)
-		if err != nil {
-			return nil, err
-		}
-		ledger, err := oprun.Open(ctx, pool)
-		if err != nil {
-			return nil, err
-		}
-		js, err := s.jetStream()
+		pool, ledger, js, err := s.oprun(ctx, callers)
 		if err != nil {
 			return nil, err
 		}

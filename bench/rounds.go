@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -33,28 +32,23 @@ type results struct {
 }
 
 func (r runner) run(ctx context.Context, chosen []scenario) (all results, err error) {
-	s, err := startServers(ctx)
-	if err != nil {
-		return all, err
-	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	if r.profile != "" {
-		if err := s.profileInto(ctx, r.profile); err != nil {
-			return all, err
+	err = onServers(ctx, func(s *servers, machine machine) error {
+		all.scenarios, all.machine = chosen, machine
+		if r.profile != "" {
+			if err := s.profileInto(ctx, r.profile); err != nil {
+				return err
+			}
 		}
-	}
-	all.scenarios = chosen
-	if all.machine, err = s.machine(ctx); err != nil {
-		return all, err
-	}
-	for i := range r.rounds {
-		measured, err := r.round(ctx, s, chosen, i)
-		if err != nil {
-			return all, err
+		for i := range r.rounds {
+			measured, err := r.round(ctx, s, chosen, i)
+			if err != nil {
+				return err
+			}
+			all.rounds = append(all.rounds, measured)
 		}
-		all.rounds = append(all.rounds, measured)
-	}
-	return all, nil
+		return nil
+	})
+	return all, err
 }
 
 func (r runner) round(ctx context.Context, s *servers, chosen []scenario, i int) (round, error) {

@@ -35,6 +35,20 @@ type servers struct {
 	statements *os.File
 }
 
+// onServers measures on servers of their own, which are gone afterwards.
+func onServers(ctx context.Context, do func(*servers, machine) error) (err error) {
+	s, err := startServers(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	machine, err := s.machine(ctx)
+	if err != nil {
+		return err
+	}
+	return do(s, machine)
+}
+
 func startServers(ctx context.Context) (*servers, error) {
 	s := &servers{}
 	err := s.startPostgres(ctx)

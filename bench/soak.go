@@ -35,7 +35,7 @@ const (
 	soakSection    = "soak"
 )
 
-func (c *soakCommand) Run(ctx context.Context, to streams) (err error) {
+func (c *soakCommand) Run(ctx context.Context, to streams) error {
 	if c.For < time.Minute || c.Rate < 0 {
 		return wrongUsage("--for is at least 1m, and --rate no less than 0")
 	}
@@ -44,24 +44,17 @@ func (c *soakCommand) Run(ctx context.Context, to streams) (err error) {
 			return err
 		}
 	}
-	s, err := startServers(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	machine, err := s.machine(ctx)
-	if err != nil {
-		return err
-	}
-	text, wrong, err := c.soak(ctx, s, to.err)
-	if err != nil {
-		return err
-	}
-	sections := []section{{soakSection, machine.String() + "\n" + text}}
-	if c.Write && wrong == nil {
-		return writeSections(root, sections)
-	}
-	return errors.Join(printSections(to.out, sections), wrong)
+	return onServers(ctx, func(s *servers, machine machine) error {
+		text, wrong, err := c.soak(ctx, s, to.err)
+		if err != nil {
+			return err
+		}
+		sections := []section{{soakSection, machine.String() + "\n" + text}}
+		if c.Write && wrong == nil {
+			return writeSections(root, sections)
+		}
+		return errors.Join(printSections(to.out, sections), wrong)
+	})
 }
 
 // soak returns what came out; wrong says that not every job was done once.

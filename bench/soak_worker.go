@@ -16,7 +16,6 @@ import (
 	"oprun.example/pkg/catalog"
 	"oprun.example/pkg/dedupe"
 	"oprun.example/pkg/jobs"
-	"oprun.example/pkg/oprun"
 )
 
 const (
@@ -59,15 +58,7 @@ func (k *soaker) never(jobs int) int {
 
 // soakWork runs a worker that forgets soon, until all jobs were handled.
 func soakWork(ctx context.Context, s *stage) (func() error, error) {
-	pool, err := s.pool(ctx, 4)
-	if err != nil {
-		return nil, err
-	}
-	ledger, err := oprun.Open(ctx, pool)
-	if err != nil {
-		return nil, err
-	}
-	js, err := s.jetStream()
+	_, ledger, js, err := s.oprun(ctx, 4)
 	if err != nil {
 		return nil, err
 	}
