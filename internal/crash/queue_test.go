@@ -41,8 +41,8 @@ func (s *scene) breakGroupAt(point failpoint.Point, action string) {
 	}
 }
 
-// breakGroup starts a worker, and has it break with its second group: the first is of the job that was quickest, and the
-// others wait meanwhile. Should all have been quick enough for one group, there are more jobs.
+// breakGroup starts a worker, and has it break with its second group: the first is of the job that holds the others, and
+// they come together meanwhile. Should all have been in one group, there are more jobs.
 func (s *scene) breakGroup(point failpoint.Point, action string) *process {
 	s.t.Helper()
 	victim := s.worker(fault(point, action) + "@1")
@@ -59,12 +59,12 @@ func (s *scene) breakGroup(point failpoint.Point, action string) *process {
 	return victim
 }
 
-// wave has jobs accepted whose handlers queue their effects, and come to their ends together.
+// wave has jobs accepted whose handlers queue their effects, and come to their ends together behind the first.
 func (s *scene) wave(n int) {
 	s.t.Helper()
 	const jobs, bad = 8, 5
 	for i := range jobs {
-		s.publish(args{Key: fmt.Sprintf("%d-%d", n, i), Queues: true, Fails: i == bad})
+		s.publish(args{Key: fmt.Sprintf("%d-%d", n, i), Queues: true, Holds: i == 0, Fails: i == bad})
 	}
 }
 

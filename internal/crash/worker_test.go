@@ -43,6 +43,7 @@ type args struct {
 	Key    string `json:"key"`
 	Fails  bool   `json:"fails"`  // its first attempt does
 	Queues bool   `json:"queues"` // its effect is queued, and comes with those of others
+	Holds  bool   `json:"holds"`  // its effect takes so long that those of others come together behind it
 }
 
 // declare is the catalogue of the worker processes, with attempts to spare for the faults.
@@ -74,10 +75,15 @@ func write(ctx context.Context, job *jobs.Job[args]) error {
 	})
 }
 
-// queue is the handler of jobs that end together with others: on the next half of a second.
+// queue is the handler of jobs that end together with others: on the next quarter of a second, and while the effect of
+// the one that holds them is being carried out.
 func queue(job *jobs.Job[args]) error {
-	const half = time.Second / 2
-	<-time.After(half - time.Duration(time.Now().UnixNano())%half)
+	const quarter = time.Second / 4
+	if job.Args.Holds {
+		job.Queue("select pg_sleep(0.7)") // a group's statement may take a second
+	} else {
+		<-time.After(quarter - time.Duration(time.Now().UnixNano())%quarter)
+	}
 	job.Queue("insert into effects values ($1, $2)", job.RunID, job.Attempt)
 	if job.Args.Fails && job.Attempt == 1 {
 		job.Queue("select 1 / $1::int", 0)
