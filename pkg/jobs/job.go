@@ -28,7 +28,7 @@ type Work struct {
 	MaxAttempts int
 	Initiator   string
 	Input       []byte // one JSON object
-	TraceParent string // W3C trace context of the producer, or ""
+	TraceParent string // W3C trace context for what the attempt asks of others: its span's, else the producer's, or ""
 	TraceState  string
 
 	ledger  *oprun.Ledger
@@ -212,8 +212,16 @@ func (w *Work) end() oprun.Outcome {
 
 // LogValue shows what a log line needs of an attempt; never the input.
 func (w *Work) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("run_id", w.RunID.String()), slog.String("job_type", w.Type),
+	attrs := append(make([]slog.Attr, 0, 6), slog.String("run_id", w.RunID.String()), slog.String("job_type", w.Type),
 		slog.String("scope", w.Scope.String()), slog.Int("attempt", w.Attempt))
+	traceID, spanID := w.traceIDs()
+	if traceID != "" {
+		attrs = append(attrs, slog.String("trace_id", traceID))
+	}
+	if spanID != "" {
+		attrs = append(attrs, slog.String("span_id", spanID))
+	}
+	return slog.GroupValue(attrs...)
 }
 
 // pause is a growing wait between tries.

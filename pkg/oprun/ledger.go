@@ -72,6 +72,7 @@ func laneConfig(cfg *pgxpool.Config) *pgxpool.Config {
 	} {
 		cfg.ConnConfig.RuntimeParams[name] = value
 	}
+	cfg.ConnConfig.Tracer = nil // its statements are for many jobs, and so belong to nobody's trace
 	cfg.AfterConnect = withFastArrays(cfg.AfterConnect)
 	return cfg
 }
@@ -80,6 +81,7 @@ func laneConfig(cfg *pgxpool.Config) *pgxpool.Config {
 // and types are the caller's. Theirs is the extended protocol, whatever the caller's is: in it a text is one statement.
 func queuedConfig(cfg *pgxpool.Config) *pgxpool.Config {
 	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = 1+alones, 0, 0
+	cfg.ConnConfig.Tracer = nil // as above: hundreds of jobs' statements in one transaction
 	cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
 	cfg.ConnConfig.StatementCacheCapacity = max(cfg.ConnConfig.StatementCacheCapacity, 512)
 	cfg.AfterConnect = withFastArrays(cfg.AfterConnect)
