@@ -48,6 +48,11 @@ func (c *publishCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop, err := a.trace(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	if c.Ledger {
 		return c.dispatch(ctx, a, declared)
 	}
@@ -68,7 +73,7 @@ func (c *publishCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return fmt.Errorf("use jetstream: %w", err)
 	}
-	ack, err := events.NewPublisher(js, events.PublisherConfig{Subjects: subjects}).Publish(ctx, request)
+	ack, err := events.NewPublisher(js, events.PublisherConfig{Subjects: subjects, TracerProvider: a.tracer}).Publish(ctx, request)
 	if err != nil {
 		return explain(ctx, err, ack.RequestID)
 	}

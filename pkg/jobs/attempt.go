@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
-
 	"oprun.example/pkg/oprun"
 )
 
@@ -21,7 +19,7 @@ type attempt struct {
 	work   *Work
 	end    conclusion
 	began  time.Time
-	span   trace.Span // from its turn until the ledger has taken its end; nil: none
+	span   *attemptSpan // nil: none
 
 	cancel  context.CancelCauseFunc // of the handler's context; nil until it runs
 	cancels sync.Mutex              // guards cancel and cause

@@ -19,6 +19,10 @@ type tracing struct {
 	common []attribute.KeyValue // of the spans of all attempts
 }
 
+// attemptSpan is the span of an attempt, from its turn until the ledger has taken its end. It lies behind a pointer so that
+// it makes the attempts of others no larger.
+type attemptSpan struct{ trace.Span }
+
 func newTracing(c Config) *tracing {
 	if c.TracerProvider == nil {
 		return nil
@@ -38,19 +42,8 @@ func (t *tracing) begin(ctx context.Context, a *attempt) context.Context {
 	if t == nil {
 		return ctx
 	}
-	template := a.spec.template
-	options := []trace.SpanStartOption{
-		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithTimestamp(a.arrived), trace.WithAttributes(t.common...),
-		trace.WithAttributes(
-			attribute.String("messaging.destination.name", a.message.Subject),
-			attribute.String("messaging.destination.template", template),
-			attribute.String("messaging.message.id", a.messageID()),
-			attribute.String("messaging.message.conversation_id", a.hold.RunID.String()),
-			attribute.String("oprun.run_id", a.hold.RunID.String()),
-			attribute.String("oprun.job_type", a.job.Type),
-			attribute.Int("oprun.attempt", a.number),
-		),
-	}
+	options := append(make([]trace.SpanStartOption, 0, 5),
+		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithTimestamp(a.arrived), trace.WithAttributes(t.attributes(a)...))
 	asked := events.WithTrace(ctx, a.job.TraceParent, a.job.TraceState)
 	producer := trace.SpanContextFromContext(asked)
 	switch {
@@ -59,10 +52,25 @@ func (t *tracing) begin(ctx context.Context, a *attempt) context.Context {
 	case a.number > 1:
 		options = append(options, trace.WithNewRoot(), trace.WithLinks(trace.Link{SpanContext: producer}))
 	}
-	ctx, a.span = t.tracer.Start(asked, "process "+template, options...)
-	a.span.AddEvent("claimed")
+	ctx, span := t.tracer.Start(asked, "process "+a.spec.template, options...)
+	span.AddEvent("claimed")
+	a.span = &attemptSpan{span}
 	a.work.TraceParent, a.work.TraceState = events.TraceOf(ctx)
 	return ctx
+}
+
+// attributes are those that a sampler may look at.
+func (t *tracing) attributes(a *attempt) []attribute.KeyValue {
+	runID := a.hold.RunID.String()
+	return append(append(make([]attribute.KeyValue, 0, 16), t.common...),
+		attribute.String("messaging.destination.name", a.message.Subject),
+		attribute.String("messaging.destination.template", a.spec.template),
+		attribute.String("messaging.message.id", a.messageID()),
+		attribute.String("messaging.message.conversation_id", runID),
+		attribute.String("oprun.run_id", runID),
+		attribute.String("oprun.job_type", a.job.Type),
+		attribute.Int("oprun.attempt", a.number),
+	)
 }
 
 // messageID is the broker's id of the message, else its place.
@@ -81,7 +89,12 @@ func (a *attempt) returned() {
 }
 
 // traced returns a context in which spans are children of the attempt's.
-func (a *attempt) traced(ctx context.Context) context.Context { return inSpan(ctx, a.span) }
+func (a *attempt) traced(ctx context.Context) context.Context {
+	if a.span == nil {
+		return ctx
+	}
+	return inSpan(ctx, a.span.Span)
+}
 
 func inSpan(ctx context.Context, span trace.Span) context.Context {
 	if span == nil {

@@ -88,10 +88,10 @@ func BenchmarkTracing(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
-			tracing := newTracing(config)
+			tracing, a := newTracing(config), aClaimed()
+			ctx := b.Context()
 			for b.Loop() {
-				a := aClaimed()
-				tracing.live(b.Context(), a, nil)
+				tracing.live(ctx, a, nil)
 			}
 		})
 	}
