@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 
+	"github.com/nats-io/nats.go"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
@@ -160,6 +161,19 @@ func (w *Work) traceIDs() (traceID, spanID string) {
 		spanID = w.TraceParent[version+trace+len("-"):][:span]
 	}
 	return traceID, spanID
+}
+
+// traceHeader is what a message about the attempt carries of its trace, the event of its run's end for one; nil when there
+// is none.
+func (w *Work) traceHeader() nats.Header {
+	if w.TraceParent == "" {
+		return nil
+	}
+	header := nats.Header{events.HeaderTraceParent: {w.TraceParent}}
+	if w.TraceState != "" {
+		header[events.HeaderTraceState] = []string{w.TraceState}
+	}
+	return header
 }
 
 // group starts the span of a transaction in which the statements that many jobs have queued are carried out. It belongs

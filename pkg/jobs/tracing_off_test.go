@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"oprun.example/pkg/events"
@@ -75,6 +77,18 @@ func TestTracingOff_hands_the_producers_trace_on(t *testing.T) {
 		if ends && (!strings.Contains(line, "run.trace_id="+producerTrace[3:35]) || strings.Contains(line, "span_id")) {
 			t.Error(line)
 		}
+	}
+}
+
+// A message about an attempt carries its trace as a producer's would, and costs nothing when there is none.
+func TestMessagesAboutAnAttemptCarryItsTrace(t *testing.T) {
+	t.Parallel()
+	want := nats.Header{"traceparent": {producerTrace}, "tracestate": {"vendor=1"}}
+	if diff := cmp.Diff(want, (&Work{TraceParent: producerTrace, TraceState: "vendor=1"}).traceHeader()); diff != "" {
+		t.Error(diff)
+	}
+	if got := (&Work{}).traceHeader(); got != nil {
+		t.Errorf("got %v", got)
 	}
 }
 
