@@ -45,12 +45,9 @@ func (t *tracing) begin(ctx context.Context, a *attempt) context.Context {
 	}
 	options := append(make([]trace.SpanStartOption, 0, 5),
 		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithTimestamp(a.arrived), trace.WithAttributes(t.attributes(a)...))
-	asked := events.WithTrace(ctx, a.job.TraceParent, a.job.TraceState)
-	producer := trace.SpanContextFromContext(asked)
-	switch {
-	case !producer.IsRemote(): // a span in which the worker was started is nobody's parent
-		options = append(options, trace.WithNewRoot())
-	case a.number > 1:
+	nobodys := trace.ContextWithSpanContext(ctx, trace.SpanContext{}) // a span in which the worker was started is no job's parent
+	asked := events.WithTrace(nobodys, a.job.TraceParent, a.job.TraceState)
+	if producer := trace.SpanContextFromContext(asked); producer.IsValid() && a.number > 1 {
 		options = append(options, trace.WithNewRoot(), trace.WithLinks(trace.Link{SpanContext: producer}))
 	}
 	ctx, span := t.tracer.Start(asked, "process "+a.spec.template, options...)

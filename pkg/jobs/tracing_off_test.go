@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
 
 	"oprun.example/pkg/events"
 	"oprun.example/pkg/oprun"
@@ -76,6 +77,24 @@ func TestTracingOff_hands_the_producers_trace_on(t *testing.T) {
 		ends := strings.Contains(line, "run ended") || strings.Contains(line, "run queued again")
 		if ends && (!strings.Contains(line, "run.trace_id="+producerTrace[3:35]) || strings.Contains(line, "span_id")) {
 			t.Error(line)
+		}
+	}
+}
+
+// A span in which somebody has started the worker is no job's parent.
+func TestTheWorkersOwnTraceIsNoJobs(t *testing.T) {
+	t.Parallel()
+	worker := events.WithTrace(t.Context(), "00-99999999999999999999999999999999-9999999999999999-01", "")
+	for _, parent := range []string{"", producerTrace} {
+		a := aClaimed()
+		a.job.TraceParent = parent
+		ctx := newTracing(Config{TracerProvider: sdktrace.NewTracerProvider()}).begin(worker, a)
+		span, ok := trace.SpanFromContext(ctx).(sdktrace.ReadOnlySpan)
+		if !ok {
+			t.Fatal("the handler's context has no span")
+		}
+		if got, _ := events.TraceOf(trace.ContextWithSpanContext(t.Context(), span.Parent())); got != parent {
+			t.Errorf("the parent is %q, want %q", got, parent)
 		}
 	}
 }
