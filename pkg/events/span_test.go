@@ -46,20 +46,19 @@ func TestPublish_carries_the_trace_of_the_caller(t *testing.T) {
 	t.Parallel()
 	js := newStream(t)
 	publisher := NewPublisher(js, PublisherConfig{})
-	caller := WithTrace(deadline(t), parent, state)
 	for name, test := range map[string]struct {
-		ctx                 context.Context
+		caller              string
 		request             Request
 		wantParent, wantSay string
 	}{
-		"of_its_span":                 {caller, Request{}, parent, state},
-		"of_none":                     {deadline(t), Request{}, "", ""},
-		"that_the_request_names":      {caller, Request{TraceParent: "01" + parent[2:]}, "01" + parent[2:], ""},
-		"of_none_that_can_be_read":    {caller, Request{TraceParent: "not valid"}, "", ""},
-		"of_a_run_that_the_row_knows": {deadline(t), Request{RunID: runUUID, TraceParent: parent, TraceState: state}, parent, state},
+		"of_its_span":                 {parent, Request{}, parent, state},
+		"of_none":                     {"", Request{}, "", ""},
+		"that_the_request_names":      {parent, Request{TraceParent: "01" + parent[2:]}, "01" + parent[2:], ""},
+		"of_none_that_can_be_read":    {parent, Request{TraceParent: "not valid"}, "", ""},
+		"of_a_run_that_the_row_knows": {"", Request{RunID: runUUID, TraceParent: parent, TraceState: state}, parent, state},
 	} {
 		test.request.Identity, test.request.Input, test.request.MsgID = identity(t), []byte(`{}`), name
-		if _, err := publisher.Publish(test.ctx, test.request); err != nil {
+		if _, err := publisher.Publish(WithTrace(deadline(t), test.caller, state), test.request); err != nil {
 			t.Fatal(err)
 		}
 		job, err := Codec{}.Decode(next(t, js))
