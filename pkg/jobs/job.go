@@ -45,6 +45,8 @@ type Work struct {
 	queued   []oprun.Statement
 	misused  error // of the first that cannot be queued
 	sealed   bool  // no more are taken: Commit is ending the run, or has, or the handler has returned
+	sent     bool  // Commit has sent the end of the run
+	late     bool  // one came when no more were taken
 	returned bool  // the handler has
 }
 
@@ -92,13 +94,14 @@ func (w *Work) Commit(ctx context.Context, fn func(tx pgx.Tx) error) error {
 	outcome, err := w.commit(ctx, fn)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err != nil {
+	switch {
+	case err == nil:
+		w.committed = outcome
+	case w.committed == "": // not by another at the same time
 		w.counts, w.failures, w.failed = counts, failures, err
-		w.queued, w.sealed = w.queued[:queued], w.returned
-		return err
+		w.queued, w.sealed, w.sent = w.queued[:queued], w.returned, false
 	}
-	w.committed = outcome
-	return nil
+	return err
 }
 
 // land notes that the run has ended, with the queued statements.
@@ -133,6 +136,9 @@ func (w *Work) commit(ctx context.Context, fn func(tx pgx.Tx) error) (oprun.Outc
 		return "", err
 	}
 	if err := failpoint.Hit(failpoint.FinishBefore); err != nil {
+		return "", err
+	}
+	if err := w.goes(); err != nil {
 		return "", err
 	}
 	result := w.result(conclusion{outcome: oprun.Succeeded, ended: oprun.AttemptSucceeded})
