@@ -252,6 +252,21 @@ func TestFinishAlone(t *testing.T) {
 			}
 			same(s.t, "effects", 0, query[int](s, "select count(*) from effects"))
 		},
+		"a_process_that_is_not_heard_of_keeps_no_lock": func(s *scene) {
+			c := s.crowd(1)
+			s.exec("create table locked as select 1 as id")
+			c.add(0, "update locked set id = 2")
+			frozen := func() {
+				s.eventually("the lock to be given up", func() bool {
+					_, err := s.pool.Exec(s.t.Context(), "select from locked for update nowait")
+					return err == nil
+				})
+			}
+			if err := s.FinishAlone(s.t.Context(), c.batch[0], frozen); !Unavailable(err) || Unsent(err) {
+				s.t.Errorf("its error is %v", err)
+			}
+			c.wantWhole(0, false)
+		},
 		"settings_do_not_outlive_it": func(s *scene) {
 			c := s.crowd(2)
 			c.batch[0].Statements = append(c.batch[0].Statements, Statement{"select set_config('oprun.mine', 'kept', false)", nil})
