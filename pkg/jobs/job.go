@@ -143,12 +143,8 @@ func (w *Work) commit(ctx context.Context, fn func(tx pgx.Tx) error) (oprun.Outc
 	}
 	result := w.result(conclusion{outcome: oprun.Succeeded, ended: oprun.AttemptSucceeded})
 	w.attempt.ending.Store(true)
-	err = w.ledger.On(tx).Finish(ctx, result)
-	if err == nil {
-		err = failpoint.Hit(failpoint.CommitBefore)
-	}
-	if err == nil {
-		err = w.commitTx(ctx, tx, result.Hold)
+	if err = tx.Land(ctx, result); err != nil {
+		err = w.settle(ctx, result.Hold, err)
 	}
 	if err != nil {
 		w.attempt.ending.Store(false)
@@ -157,23 +153,12 @@ func (w *Work) commit(ctx context.Context, fn func(tx pgx.Tx) error) (oprun.Outc
 	return result.Outcome, err
 }
 
-// commitTx commits the effects and the end of the run.
-func (w *Work) commitTx(ctx context.Context, tx pgx.Tx, hold oprun.Hold) error {
-	err := tx.Commit(ctx)
-	if err == nil {
-		err = failpoint.Hit(failpoint.CommitAfter)
-	}
-	if err != nil {
-		return w.settle(ctx, hold, err)
-	}
-	return nil
-}
-
 // settle finds out what became of a commit that was not answered: nil when it did happen. It asks until the
 // database answers or the attempt's time is over; after that the worker asks once more, before it calls the attempt
-// fenced.
+// fenced. That a lock was not to be had is an answer.
 func (w *Work) settle(ctx context.Context, hold oprun.Hold, commitErr error) error {
-	for wait := newPause(); oprun.Unavailable(commitErr) && ctx.Err() == nil; wait.sleep(ctx) {
+	unclear := oprun.Unavailable(commitErr) && !oprun.Locked(commitErr)
+	for wait := newPause(); unclear && ctx.Err() == nil; wait.sleep(ctx) {
 		done, err := w.ledger.Confirm(ctx, []oprun.Hold{hold})
 		if _, ours := done[hold.RunID]; ours {
 			return nil
@@ -182,7 +167,7 @@ func (w *Work) settle(ctx context.Context, hold oprun.Hold, commitErr error) err
 			break
 		}
 	}
-	return fmt.Errorf("commit effects: %w", commitErr)
+	return commitErr
 }
 
 // result is what the ledger is told, with the counts and failures of the handler.

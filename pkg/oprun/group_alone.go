@@ -53,19 +53,16 @@ func (l *Ledger) FinishAlone(ctx context.Context, q Queued, ending func()) error
 	if ending != nil {
 		ending()
 	}
-	if err := l.On(tx).Finish(ctx, q.Result); err != nil {
-		return err
-	}
-	return commitEffects(ctx, tx)
+	return tx.Land(ctx, q.Result)
 }
 
 // beginAlone begins a transaction, with its limit. It is to be rolled back also after an error.
-func beginAlone(ctx context.Context, conn *pgxpool.Conn) (pgx.Tx, error) {
+func beginAlone(ctx context.Context, conn *pgxpool.Conn) (*Effects, error) {
 	var batch pgx.Batch
 	batch.BeginTx(groupOptions)
 	batch.Queue(aloneLimitsSQL)
 	results := conn.SendBatch(ctx, &batch)
-	return results.Tx(), results.Close()
+	return &Effects{Tx: results.Tx()}, results.Close()
 }
 
 // Queued carries out queued statements in the caller's transaction, in one round trip. The error is a [*StatementError],

@@ -142,9 +142,6 @@ func (l *Ledger) CheckSchema(ctx context.Context) error {
 	return nil
 }
 
-// Begin starts a transaction for a handler's effects, on the caller's pool. End the run in it with [Ledger.On].
-func (l *Ledger) Begin(ctx context.Context) (pgx.Tx, error) { return l.pool.Begin(ctx) }
-
 // Tx is the ledger inside a transaction of the caller's.
 type Tx struct{ db pgx.Tx }
 
