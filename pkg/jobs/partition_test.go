@@ -54,7 +54,7 @@ func TestStrandedCommits(t *testing.T) {
 		return nil
 	}), Config{})
 	s.eventually("the commits to be stranded", func() bool {
-		return s.count("select count(*) from pg_stat_activity where " + inTheMiddle) == stranded
+		return s.count("select count(*) from pg_stat_activity where "+inTheMiddle) == stranded
 	})
 	s.eventually("the leases to end", func() bool {
 		return s.count("select count(*) from oprun.operation_runs where lease_expires_at < now()") == stranded

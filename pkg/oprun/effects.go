@@ -65,13 +65,22 @@ var over = func() pgx.Tx {
 // Confirm. The transaction is over, whatever the answer.
 func (e *Effects) Land(ctx context.Context, result Result) error {
 	defer e.release()
+	if e.ended() { // by a statement of the handler's: the run must not end without effects
+		return fmt.Errorf("finish run %s: %w", result.RunID, pgx.ErrTxClosed)
+	}
 	if err := e.end(ctx, result); err != nil {
-		if conn := e.Conn(); conn != nil && conn.PgConn().TxStatus() != idle {
+		if !e.ended() {
 			_ = e.Tx.Rollback(context.WithoutCancel(ctx))
 		}
 		return err
 	}
 	return failpoint.Hit(failpoint.CommitAfter)
+}
+
+// ended reports whether there is nothing to commit, nor to roll back.
+func (e *Effects) ended() bool {
+	conn := e.Conn()
+	return conn == nil || conn.PgConn().TxStatus() == idle
 }
 
 // idle is the state of a connection without a transaction, as Postgres tells it.
