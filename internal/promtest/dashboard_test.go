@@ -1,8 +1,8 @@
 package promtest
 
 import (
-	"errors"
 	"encoding/json"
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
