@@ -59,6 +59,7 @@ var plan = map[string]row{
 
 	"internal/failpoint": {nil, nil},
 	"internal/crash":     {nil, nil}, // tests only
+	"internal/promtest":  {nil, nil}, // tests only
 
 	"cmd/consumer":  {[]string{"internal/admin", "internal/remote", "internal/otlp", "internal/proc", "pkg/jobs", "migrations"}, []string{kong, natsGo, pgx, prometheus, uuid, traces, tracePgx}},
 	"cmd/publisher": {[]string{"internal/otlp", "internal/proc", "pkg/jobs"}, []string{kong, natsGo, pgx, uuid, traces}},
