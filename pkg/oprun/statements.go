@@ -87,6 +87,9 @@ var (
 	jobUndoSQL        = statement("job_undo")
 	accountSQL        = statement("account")
 	twinsSQL          = statement("twins")
+	statsSettingsSQL  = statement("stats_settings")
+	statsActiveSQL    = statement("stats_active")
+	statsUnwellSQL    = statement("stats_unwell")
 )
 
 // statement reads one embedded file; a missing one is a mistake in this file.
