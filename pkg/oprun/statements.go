@@ -89,6 +89,7 @@ var (
 	twinsSQL          = statement("twins")
 	statsSettingsSQL  = statement("stats_settings")
 	statsActiveSQL    = statement("stats_active")
+	statsStaleSQL     = statement("stats_stale")
 	statsUnwellSQL    = statement("stats_unwell")
 )
 

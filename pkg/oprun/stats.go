@@ -3,6 +3,7 @@ package oprun
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -32,54 +33,71 @@ type ProblemStats struct {
 	Runs    int
 }
 
-// What is read for figures, at most: they are then the least that there can be.
+// What is read for figures, at most: where there is more, they are the least that it can be.
 const (
-	MaxActiveStats = 500_000 // active runs
-	MaxUnwellStats = 1000    // runs that ended in one way that is not well, for each of the four
+	MaxActiveStats = 250_000 // active runs
+	MaxUnwellStats = 1000    // runs that ended in one way that is not well, for each of the four ways
 )
 
 // statsPatience is how long one of the statements may take.
 const statsPatience = 2 * time.Second
 
 // Stats reads the active runs and the newest of those that did not end well, each through an index, on a connection of the
-// ledger's own: half a second for as many active runs as it reads at most, whatever has ended.
-func (l *Ledger) Stats(ctx context.Context) (s Stats, err error) {
-	_, unwell := RunFilter{Problem: TerminalFollowUp}.admitsEnded()
-	batch := &pgx.Batch{} // one transaction: the settings end with it
-	batch.Queue(statsSettingsSQL, strconv.FormatInt(millis(statsPatience), 10))
-	batch.Queue(statsActiveSQL, MaxActiveStats).Query(s.addActive)
-	batch.Queue(statsUnwellSQL, unwell, MaxUnwellStats).Query(s.addUnwell)
-	if err := l.db.SendBatch(ctx, batch).Close(); err != nil {
+// ledger's own. Its time is in proportion to the active runs, whatever has ended, and three times as long when some of them
+// may be stale (BenchmarkStats). Who asks often should keep the answer for a while.
+func (l *Ledger) Stats(ctx context.Context) (Stats, error) {
+	s, old, err := l.activeStats(ctx)
+	if err == nil && len(old) > 0 {
+		err = l.problemStats(ctx, &s, ActiveStaleAttention, statsStaleSQL, old, MaxActiveStats)
+	}
+	if err == nil {
+		_, unwell := RunFilter{Problem: TerminalFollowUp}.admitsEnded()
+		err = l.problemStats(ctx, &s, TerminalFollowUp, statsUnwellSQL, unwell, MaxUnwellStats)
+	}
+	if err != nil {
 		return Stats{}, fmt.Errorf("read figures of the ledger: %w", err)
 	}
 	return s, nil
 }
 
-func (s *Stats) addActive(rows pgx.Rows) error {
-	var a ActiveStats
-	var stale int
-	var oldest *time.Time
-	_, err := pgx.ForEachRow(rows, []any{&a.Type, &a.Status, &a.Runs, &stale, &a.Due, &oldest}, func() error {
-		a.Oldest = time.Time{}
-		if oldest != nil {
-			a.Oldest = *oldest
-		}
-		s.Active = append(s.Active, a)
-		if stale > 0 {
-			s.Problems = append(s.Problems, ProblemStats{a.Type, ActiveStaleAttention, stale})
-		}
-		return nil
+// activeStats reads the active runs; old are the types of which some may be stale.
+func (l *Ledger) activeStats(ctx context.Context) (s Stats, old []string, err error) {
+	err = l.readStats(ctx, statsActiveSQL, []any{MaxActiveStats}, func(rows pgx.Rows) error {
+		var a ActiveStats
+		var oldest *time.Time
+		var isOld bool
+		_, err := pgx.ForEachRow(rows, []any{&a.Type, &a.Status, &a.Runs, &a.Due, &oldest, &isOld}, func() error {
+			if a.Oldest = (time.Time{}); oldest != nil {
+				a.Oldest = *oldest
+			}
+			if s.Active = append(s.Active, a); isOld && !slices.Contains(old, a.Type) {
+				old = append(old, a.Type)
+			}
+			return nil
+		})
+		return err
 	})
-	return err
+	return s, old, err
 }
 
-func (s *Stats) addUnwell(rows pgx.Rows) error {
-	p := ProblemStats{Problem: TerminalFollowUp}
-	_, err := pgx.ForEachRow(rows, []any{&p.Type, &p.Runs}, func() error {
-		s.Problems = append(s.Problems, p)
-		return nil
+// problemStats adds the runs that a statement counts by type.
+func (l *Ledger) problemStats(ctx context.Context, s *Stats, problem Problem, sql string, args ...any) error {
+	return l.readStats(ctx, sql, args, func(rows pgx.Rows) error {
+		p := ProblemStats{Problem: problem}
+		_, err := pgx.ForEachRow(rows, []any{&p.Type, &p.Runs}, func() error {
+			s.Problems = append(s.Problems, p)
+			return nil
+		})
+		return err
 	})
-	return err
+}
+
+// readStats sends one statement with the settings for it, which end with their common transaction.
+func (l *Ledger) readStats(ctx context.Context, sql string, args []any, read func(rows pgx.Rows) error) error {
+	batch := &pgx.Batch{}
+	batch.Queue(statsSettingsSQL, strconv.FormatInt(millis(statsPatience), 10))
+	batch.Queue(sql, args...).Query(read)
+	return l.db.SendBatch(ctx, batch).Close()
 }
 
 // PoolStat tells how the pool fares that the ledger was opened with: the one of handlers' transactions.
