@@ -50,7 +50,7 @@ func (c *runCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	s := &service{app: a, command: c, topology: topology, catalog: declared, mux: mux, registry: prometheus.NewRegistry()}
+	s := &service{app: a, command: c, topology: topology, catalog: declared, mux: mux, registry: prometheus.NewRegistry(), away: jobs.LedgerAway()}
 	return s.run(ctx)
 }
 

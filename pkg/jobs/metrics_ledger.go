@@ -32,14 +32,32 @@ func newLedgerGauges(ledger *oprun.Ledger, types []string, log *slog.Logger) *le
 	return &ledgerGauges{
 		types:  append([]string{unknownType}, types...),
 		figure: &cached[ledgerFigures]{ask: func(ctx context.Context) ledgerFigures { return askLedger(ctx, ledger, log) }},
-		up:     described("ledger_up", "Whether the ledger answers, and its schema is this program's."),
-		active: described("ledger_active_runs", "Runs that are queued or running, at most 500000.", "job_type", "status"),
+		up:     ledgerUp(),
+		active: described("ledger_active_runs", "Runs that are queued or running, at most 250000 in all.", "job_type", "status"),
 		oldest: described("ledger_oldest_active_run_created_timestamp_seconds",
 			"When the oldest active run was created that is not parked; absent when there is none.", "job_type", "status"),
 		problems: described("ledger_problem_runs",
 			"Runs that somebody should look at: active ones that stand still, and the newest 1000 of each way to end unwell.", "job_type", "problem"),
 		due: described("ledger_relay_due_runs", "Queued runs that wait for a relay to publish them now."),
 	}
+}
+
+func ledgerUp() *prometheus.Desc {
+	return described("ledger_up", "Whether the ledger answers, and its schema is this program's.")
+}
+
+// LedgerAway returns a gauge that says, as a worker's own does, that the ledger does not answer: for a program that shows
+// metrics while it waits for its ledger. It has to be taken out of the registry before NewWorker puts the worker's there.
+func LedgerAway() prometheus.Collector { return away{ledgerUp()} }
+
+type away struct{ up *prometheus.Desc }
+
+// Describe implements prometheus.Collector.
+func (a away) Describe(descs chan<- *prometheus.Desc) { descs <- a.up }
+
+// Collect implements prometheus.Collector.
+func (a away) Collect(metrics chan<- prometheus.Metric) {
+	metrics <- prometheus.MustNewConstMetric(a.up, prometheus.GaugeValue, 0)
 }
 
 // askLedger asks first whether it answers: a figure that takes too long does not say that it is away.

@@ -3,7 +3,6 @@ package oprun
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -47,8 +46,8 @@ const statsPatience = 2 * time.Second
 // may be stale (BenchmarkStats). Who asks often should keep the answer for a while.
 func (l *Ledger) Stats(ctx context.Context) (Stats, error) {
 	s, old, err := l.activeStats(ctx)
-	if err == nil && len(old) > 0 {
-		err = l.problemStats(ctx, &s, ActiveStaleAttention, statsStaleSQL, old, MaxActiveStats)
+	if err == nil && old {
+		err = l.problemStats(ctx, &s, ActiveStaleAttention, statsStaleSQL, MaxActiveStats)
 	}
 	if err == nil {
 		_, unwell := RunFilter{Problem: TerminalFollowUp}.admitsEnded()
@@ -60,8 +59,8 @@ func (l *Ledger) Stats(ctx context.Context) (Stats, error) {
 	return s, nil
 }
 
-// activeStats reads the active runs; old are the types of which some may be stale.
-func (l *Ledger) activeStats(ctx context.Context) (s Stats, old []string, err error) {
+// activeStats reads the active runs, and whether some are so old that they may be stale.
+func (l *Ledger) activeStats(ctx context.Context) (s Stats, old bool, err error) {
 	err = l.readStats(ctx, statsActiveSQL, []any{MaxActiveStats}, func(rows pgx.Rows) error {
 		var a ActiveStats
 		var oldest *time.Time
@@ -70,9 +69,7 @@ func (l *Ledger) activeStats(ctx context.Context) (s Stats, old []string, err er
 			if a.Oldest = (time.Time{}); oldest != nil {
 				a.Oldest = *oldest
 			}
-			if s.Active = append(s.Active, a); isOld && !slices.Contains(old, a.Type) {
-				old = append(old, a.Type)
-			}
+			s.Active, old = append(s.Active, a), old || isOld
 			return nil
 		})
 		return err
