@@ -28,7 +28,8 @@ const (
 	publishError      = "error"
 )
 
-// metrics are the worker's own counters. Every series exists from the start, at zero.
+// metrics are the worker's own counters. Every series exists from the start, at zero: each label value is of the catalogue,
+// or of a closed set of words.
 type metrics struct {
 	types       map[string]*typeMetrics
 	deadLetters map[dedupe.Reason]prometheus.Counter
@@ -69,7 +70,7 @@ type families struct {
 	droppedCounts                                                           prometheus.Counter
 }
 
-// buckets of times are from a millisecond to an hour.
+// secondsBuckets are from a millisecond to an hour.
 var secondsBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600}
 
 func newMetrics(registry prometheus.Registerer, types []string, free *slots) (*metrics, error) {
@@ -86,7 +87,7 @@ func newMetrics(registry prometheus.Registerer, types []string, free *slots) (*m
 		batchSize:     histograms("ledger_batch_size", "Rows a ledger statement was asked for.", prometheus.ExponentialBuckets(1, 2, 11), "op"),
 		queryDuration: histograms("ledger_query_duration_seconds", "Time a ledger statement took, tries included.", secondsBuckets, "op"),
 		running:       gauges("running_attempts", "Handlers running now.", "job_type"),
-		droppedCounts: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "oprun", Name: "summary_counts_dropped_total", Help: "Summary counts that were negative or undeclared."}),
+		droppedCounts: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "summary_counts_dropped_total", Help: "Summary counts that were negative or undeclared."}),
 	}
 	m := &metrics{
 		types:       make(map[string]*typeMetrics, len(types)+1),
@@ -98,7 +99,7 @@ func newMetrics(registry prometheus.Registerer, types []string, free *slots) (*m
 		swept:       timestamp("sweeper_last_success_timestamp_seconds", "When the sweeper last looked at all late runs."),
 		housekept:   timestamp("reconcile_last_success_timestamp_seconds", "When this process last reconciled runs with their domains, all adapters answering."),
 		audited:     timestamp("audit_last_success_timestamp_seconds", "When the audit last looked at all messages that the consumer has passed."),
-		unaccounted: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "oprun", Name: "unaccounted_messages", Help: "Messages that the consumer has passed and the ledger knows nothing of; the same from every worker, at most 1000."}),
+		unaccounted: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "unaccounted_messages", Help: "Messages that the consumer has passed and the ledger knows nothing of; the same from every worker, at most 1000."}),
 	}
 	for _, jobType := range append([]string{unknownType}, types...) {
 		m.types[jobType] = f.of(jobType)
@@ -115,7 +116,7 @@ func newMetrics(registry prometheus.Registerer, types []string, free *slots) (*m
 	for _, action := range []string{sweepRequeued, sweepExtended, sweepPromoted, sweepEnded} {
 		m.sweeps.WithLabelValues(action)
 	}
-	slotsAvailable := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "oprun", Name: "slots_available", Help: "Messages that could be taken in hand now."},
+	slotsAvailable := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "slots_available", Help: "Messages that could be taken in hand now."},
 		func() float64 { return float64(free.available()) })
 	return m, register(registry, f.deliveries, f.runs, f.attempts, f.retries, f.published, f.deadLetters, f.reconciled, f.durations, f.queueWait,
 		f.running, f.droppedCounts, f.batchSize, f.queryDuration, m.sweeps, m.relayed, m.swept, m.housekept, m.audited, m.unaccounted, slotsAvailable)

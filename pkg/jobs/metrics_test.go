@@ -124,6 +124,19 @@ func TestMetrics(t *testing.T) {
 		}
 	})
 
+	t.Run("of the ledger, the stream and the pool are in the registry of whoever makes a worker", func(t *testing.T) {
+		t.Parallel()
+		s := newStack(t)
+		registry := prometheus.NewPedanticRegistry()
+		w := &worker{Worker: s.idle(Config{Registry: registry}), registry: registry}
+		if up, age := w.metric(t, "ledger_up"), w.metric(t, "jetstream_stream_max_age_seconds"); up != 1 || age != 7*24*3600 {
+			t.Errorf("the ledger is up: %v, and the stream keeps messages for %v s", up, age)
+		}
+		if most := w.metric(t, "db_pool_max_connections"); most != float64(s.pool.Config().MaxConns) {
+			t.Errorf("the pool may have %v connections", most)
+		}
+	})
+
 	t.Run("exist from the start, at zero", func(t *testing.T) {
 		t.Parallel()
 		registry := prometheus.NewRegistry()

@@ -43,6 +43,18 @@ func TestStats(t *testing.T) {
 			s.exec("delete from oprun.operation_runs where id = $1", waits.ID)
 			same(s.t, "active runs", []ActiveStats{{Type: jobType, Status: "queued", Runs: 1}}, s.stats().Active)
 		},
+		"give_up_by_themselves_and_leave_no_setting_behind": func(s *scene) {
+			none := func(rows pgx.Rows) error { rows.Close(); return rows.Err() }
+			if err := s.readStats(s.t.Context(), "select pg_sleep(60)", nil, none); !hasCode(err, queryCanceled) {
+				s.t.Errorf("a statement that takes a minute ended with %v", err)
+			}
+			s.stats()
+			var limit, join string
+			must(s.t, s.db.QueryRow(s.t.Context(), "select current_setting('statement_timeout'), current_setting('enable_hashjoin')").Scan(&limit, &join))
+			if limit != "0" || join != "off" {
+				s.t.Errorf("lanes have statement_timeout %s and enable_hashjoin %s", limit, join)
+			}
+		},
 		"of_runs_that_ended_unwell_are_those_of_the_newest": func(s *scene) {
 			s.everyKind("1000")
 			s.exec(`update oprun.operation_runs set type = 'kind.newest', outcome = 'failed', context = '{}'
