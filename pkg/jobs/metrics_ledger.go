@@ -120,7 +120,7 @@ func (g *ledgerGauges) collectActive(metrics chan<- prometheus.Metric, active []
 		for _, status := range statuses {
 			key := byType{jobType, status}
 			metrics <- prometheus.MustNewConstMetric(g.active, prometheus.GaugeValue, float64(runs[key]), jobType, status)
-			if created, any := oldest[key]; any {
+			if created, there := oldest[key]; there {
 				metrics <- prometheus.MustNewConstMetric(g.oldest, prometheus.GaugeValue, created, jobType, status)
 			}
 		}
