@@ -57,7 +57,7 @@ func (c *runCommand) Run(ctx context.Context, a *app) error {
 	}
 	defer stop()
 	a.tracer = tracer
-	s := &service{app: a, command: c, topology: topology, catalog: declared, mux: mux, registry: prometheus.NewRegistry()}
+	s := &service{app: a, command: c, topology: topology, catalog: declared, mux: mux, registry: prometheus.NewRegistry(), away: jobs.LedgerAway()}
 	return s.run(ctx)
 }
 

@@ -29,6 +29,7 @@ type service struct {
 	catalog  *catalog.Catalog
 	mux      *jobs.Mux
 	registry *prometheus.Registry
+	away     prometheus.Collector // says that the ledger is, until it has answered
 
 	// What the readiness checks look at, from other goroutines.
 	opened   atomic.Pointer[oprun.Ledger] // nil until Postgres has answered
@@ -43,6 +44,9 @@ type broker struct{ jetstream.JetStream }
 // are waited for, and metrics are read while jobs drain.
 func (s *service) run(ctx context.Context) error {
 	handler, err := admin.Metrics(s.registry, admin.MetricsConfig{Ready: s.checks(), Logger: s.log})
+	if err == nil {
+		err = s.registry.Register(s.away)
+	}
 	if err != nil {
 		return err
 	}
@@ -94,6 +98,7 @@ func (s *service) work(ctx context.Context) error {
 	}
 	defer closeLedger()
 	s.opened.Store(ledger)
+	s.registry.Unregister(s.away)
 	js, conn, err := s.jetStream(ctx)
 	if err != nil {
 		return unlessStopped(ctx, err)

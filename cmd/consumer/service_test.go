@@ -56,11 +56,14 @@ func TestReadinessFollowsTheServices(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	if err := postgres.Stop(); err != nil {
+		t.Fatal(err)
+	}
 	log := &logBuffer{}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, append([]string{"run", "--catalog", file, "--metrics-listen", "127.0.0.1:0"}, flags...), streams{io.Discard, log})
+		ended <- run(ctx, append([]string{"run", "--catalog", file, "--metrics-listen", "127.0.0.1:0", "--connect-timeout", "2m"}, flags...), streams{io.Discard, log})
 	}()
 	var address string
 	poll(t, "the listener", func() bool {
@@ -74,20 +77,36 @@ func TestReadinessFollowsTheServices(t *testing.T) {
 		poll(t, line, func() bool { return strings.Contains(read(t, "http://"+address+"/readyz"), line+"\n") })
 	}
 
+	shows := func(line string) {
+		t.Helper()
+		poll(t, line, func() bool { return strings.Contains(read(t, "http://"+address+"/metrics"), "\n"+line+"\n") })
+	}
+
+	says("postgres: not connected yet")
+	shows("oprun_ledger_up 0")
+	if err := postgres.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	says("consumer: ok")
 	poll(t, "the worker", func() bool { return strings.Contains(log.String(), "worker started") }) // a worker that starts needs its services
+	shows("oprun_ledger_up 1")
 	if err := postgres.Stop(); err != nil {
 		t.Fatal(err)
 	}
+	shows("oprun_ledger_up 0")
+	if text := read(t, "http://"+address+"/healthz"); text != "alive\n" {
+		t.Errorf("the process says %q of itself while postgres is away", text)
+	}
 	says("postgres: does not answer")
 	says("schema: not known: postgres does not answer")
-	if text := read(t, "http://"+address+"/metrics"); !strings.Contains(text, "oprun_slots_available") {
-		t.Errorf("no metrics while postgres is away: %s", text)
+	if text := read(t, "http://"+address+"/metrics"); !strings.Contains(text, "oprun_slots_available") || strings.Contains(text, "oprun_ledger_active_runs{") {
+		t.Errorf("the metrics while postgres is away: %s", text)
 	}
 	if err := postgres.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	says("schema: ok")
+	shows("oprun_ledger_up 1")
 	server.Stop()
 	says("nats: the connection is lost, trying again")
 	says("consumer: not known: the connection to nats is lost")
@@ -143,11 +162,14 @@ func poll(t *testing.T, what string, fact func() bool) {
 	}
 }
 
-func read(t *testing.T, url string) string {
+func read(t *testing.T, url string, headers ...string) string {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
 	}
 	answer, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
 	if err != nil {

@@ -130,10 +130,11 @@ func (w *Worker) addSpecs(cat *catalog.Catalog, mux *Mux) error {
 	if len(w.config.Types) == 0 && len(w.specs) == len(builtin) {
 		return errors.New("there is no job type to run: the catalogue is empty")
 	}
-	return w.addMetrics(types)
+	return w.addMetrics(slices.Sorted(maps.Keys(cat.Jobs)))
 }
 
-// addMetrics comes last: the registry is the caller's, and keeps what a worker that is refused would leave there.
+// addMetrics comes last: the registry is the caller's, and keeps what a worker that is refused would leave there. It has the
+// series of all types of the catalogue: a worker of some sees what becomes of others' runs, too.
 func (w *Worker) addMetrics(types []string) (err error) {
 	if w.metrics, err = newMetrics(w.config.Registry, types, w.slots); err != nil {
 		return err
@@ -142,7 +143,7 @@ func (w *Worker) addMetrics(types []string) (err error) {
 	for jobType, spec := range w.specs {
 		spec.metrics = w.metrics.types[jobType]
 	}
-	return nil
+	return register(w.config.Registry, newLedgerGauges(w.ledger, types, w.log), newStreamGauges(w), newPoolGauges(w.ledger.PoolStat))
 }
 
 // Run works until the context ends, and then drains: it pulls no more, gives back at once what it has not started,

@@ -82,8 +82,14 @@ func BenchmarkClaimDuplicates(b *testing.B) {
 // durableScene is a scene on a durable Postgres of its own.
 func durableScene(b *testing.B) *scene {
 	b.Helper()
+	return benchScene(b, devstack.PostgresConfig{Durable: true, Settings: map[string]string{"max_wal_size": "4GB"}})
+}
+
+// benchScene is a scene on a Postgres of its own.
+func benchScene(b *testing.B, config devstack.PostgresConfig) *scene {
+	b.Helper()
 	ctx := context.Background()
-	postgres := devstack.PrivatePostgres(b, devstack.PostgresConfig{Durable: true, Settings: map[string]string{"max_wal_size": "4GB"}})
+	postgres := devstack.PrivatePostgres(b, config)
 	must(b, postgres.CreateDatabase(ctx, "bench"))
 	pool, err := pgxpool.New(ctx, postgres.URL("bench"))
 	must(b, err)

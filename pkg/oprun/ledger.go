@@ -17,8 +17,8 @@ const SchemaVersion = 3
 
 // lanes is how many connections a ledger has for its own statements, at most: they are opened when they are needed. What one
 // worker may have in flight at once must not wait for each other, nor for the transactions of handlers: four claims, two
-// finishes, and one each of heartbeat, relay, sweeper, schedules, housekeeping, and questions about queued statements.
-const lanes = 12
+// finishes, and one each of heartbeat, relay, sweeper, schedules, housekeeping, figures, and questions about queued statements.
+const lanes = 13
 
 // DB is what a statement needs of a connection: a pool, a connection or a transaction of pgx.
 type DB interface {

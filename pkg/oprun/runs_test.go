@@ -34,11 +34,17 @@ func (s *scene) naive(f RunFilter) (ids []uuid.UUID) {
 // sceneOfEveryKind has so many runs of every kind.
 func sceneOfEveryKind(t *testing.T, runs string) *scene {
 	t.Helper()
-	text, err := os.ReadFile("testdata/runs_of_every_kind.sql")
-	must(t, err)
 	s := newScene(t)
-	s.exec(strings.ReplaceAll(string(text), "4000", runs))
+	s.everyKind(runs)
 	return s
+}
+
+// everyKind makes so many runs of every kind.
+func (s *scene) everyKind(runs string) {
+	s.t.Helper()
+	text, err := os.ReadFile("testdata/runs_of_every_kind.sql")
+	must(s.t, err)
+	s.exec(strings.ReplaceAll(string(text), "4000", runs))
 }
 
 // filters picks values to filter runs of every kind by.

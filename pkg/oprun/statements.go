@@ -91,6 +91,10 @@ var (
 	jobUndoSQL        = statement("job_undo")
 	accountSQL        = statement("account")
 	twinsSQL          = statement("twins")
+	statsSettingsSQL  = statement("stats_settings")
+	statsActiveSQL    = statement("stats_active")
+	statsStaleSQL     = statement("stats_stale")
+	statsUnwellSQL    = statement("stats_unwell")
 )
 
 // alone is finish.sql for one attempt: it fails when that was fenced.

@@ -1,0 +1,101 @@
+package oprun
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Stats are figures of the whole ledger: what one process reads, every other would read as well.
+type Stats struct {
+	Active   []ActiveStats
+	Problems []ProblemStats // those of active runs, and those of the newest runs that have ended
+}
+
+// ActiveStats are the active runs of one type and status.
+type ActiveStats struct {
+	Type   string
+	Status string // queued or running
+	Runs   int
+	Due    int       // of them, those that wait for a relay to publish them now
+	Oldest time.Time // when the oldest was created that is not parked; zero: there is none
+}
+
+// ProblemStats are the runs of one type that have a problem.
+type ProblemStats struct {
+	Type    string
+	Problem Problem
+	Runs    int
+}
+
+// What is read for figures, at most: where there is more, they are the least that it can be.
+const (
+	MaxActiveStats = 250_000 // active runs
+	MaxUnwellStats = 1000    // runs that ended in one way that is not well, for each of the four ways
+)
+
+// statsPatience is how long one of the statements may take.
+const statsPatience = 2 * time.Second
+
+// Stats reads the active runs and the newest of those that did not end well, each through an index, on a connection of the
+// ledger's own. Its time is in proportion to the active runs, whatever has ended, and three times as long when some of them
+// may be stale (BenchmarkStats). Who asks often should keep the answer for a while.
+func (l *Ledger) Stats(ctx context.Context) (Stats, error) {
+	s, old, err := l.activeStats(ctx)
+	if err == nil && old {
+		err = l.problemStats(ctx, &s, ActiveStaleAttention, statsStaleSQL, MaxActiveStats)
+	}
+	if err == nil {
+		_, unwell := RunFilter{Problem: TerminalFollowUp}.admitsEnded()
+		err = l.problemStats(ctx, &s, TerminalFollowUp, statsUnwellSQL, unwell, MaxUnwellStats)
+	}
+	if err != nil {
+		return Stats{}, fmt.Errorf("read figures of the ledger: %w", err)
+	}
+	return s, nil
+}
+
+// activeStats reads the active runs, and whether some are so old that they may be stale.
+func (l *Ledger) activeStats(ctx context.Context) (s Stats, old bool, err error) {
+	err = l.readStats(ctx, statsActiveSQL, []any{MaxActiveStats}, func(rows pgx.Rows) error {
+		var a ActiveStats
+		var oldest *time.Time
+		var isOld bool
+		_, err := pgx.ForEachRow(rows, []any{&a.Type, &a.Status, &a.Runs, &a.Due, &oldest, &isOld}, func() error {
+			if a.Oldest = (time.Time{}); oldest != nil {
+				a.Oldest = *oldest
+			}
+			s.Active, old = append(s.Active, a), old || isOld
+			return nil
+		})
+		return err
+	})
+	return s, old, err
+}
+
+// problemStats adds the runs that a statement counts by type.
+func (l *Ledger) problemStats(ctx context.Context, s *Stats, problem Problem, sql string, args ...any) error {
+	return l.readStats(ctx, sql, args, func(rows pgx.Rows) error {
+		p := ProblemStats{Problem: problem}
+		_, err := pgx.ForEachRow(rows, []any{&p.Type, &p.Runs}, func() error {
+			s.Problems = append(s.Problems, p)
+			return nil
+		})
+		return err
+	})
+}
+
+// readStats sends one statement with the settings for it, which end with their common transaction.
+func (l *Ledger) readStats(ctx context.Context, sql string, args []any, read func(rows pgx.Rows) error) error {
+	batch := &pgx.Batch{}
+	batch.Queue(statsSettingsSQL, strconv.FormatInt(millis(statsPatience), 10))
+	batch.Queue(sql, args...).Query(read)
+	return l.db.SendBatch(ctx, batch).Close()
+}
+
+// PoolStat tells how the pool fares that the ledger was opened with: the one of handlers' transactions.
+func (l *Ledger) PoolStat() *pgxpool.Stat { return l.pool.Stat() }

@@ -1,0 +1,147 @@
+package oprun
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// What the view says, whatever it costs to count it there.
+const (
+	naiveActive = `select type, status, count(*), count(*) filter (where status = 'queued' and not follow_up and due_at <= now()),
+		coalesce(min(created_at) filter (where due_at <> 'infinity'), '0001-01-01 00:00:00+00')
+		from oprun.operation_runs_view where status <> 'completed' group by type, status order by type, status`
+	naiveProblems = `select type, problem, count(*) from oprun.operation_runs_view where problem <> 'none'
+		group by type, problem, status = 'queued' order by type, problem, status = 'queued'`
+)
+
+func TestStats(t *testing.T) {
+	t.Parallel()
+	scenes(t, map[string]func(s *scene){
+		"are_what_the_view_says": func(s *scene) {
+			s.everyKind("20000")
+			got := s.stats()
+			same(s.t, "active runs", rowsOf[ActiveStats](s, naiveActive), got.Active)
+			same(s.t, "problems", byProblem(rowsOf[ProblemStats](s, naiveProblems)), byProblem(got.Problems))
+			if due := slices.ContainsFunc(got.Active, func(a ActiveStats) bool { return a.Due > 0 }); !due {
+				s.t.Error("no run of this ledger is due")
+			}
+			if stale := slices.ContainsFunc(got.Problems, func(p ProblemStats) bool { return p.Problem == ActiveStaleAttention }); !stale {
+				s.t.Error("no run of this ledger is stale")
+			}
+		},
+		"of_an_empty_ledger_are_none": func(s *scene) { same(s.t, "figures", Stats{}, s.stats()) },
+		"leave_parked_runs_out_of_the_oldest": func(s *scene) {
+			parked, waits := s.ensure("parked").ID, s.ensure("waits")
+			s.exec("update oprun.operation_runs set due_at = 'infinity', created_at = created_at - interval '1 h' where id = $1", parked)
+			want := []ActiveStats{{Type: jobType, Status: "queued", Runs: 2, Due: 1, Oldest: waits.CreatedAt}}
+			same(s.t, "active runs", want, s.stats().Active)
+			s.exec("delete from oprun.operation_runs where id = $1", waits.ID)
+			same(s.t, "active runs", []ActiveStats{{Type: jobType, Status: "queued", Runs: 1}}, s.stats().Active)
+		},
+		"give_up_by_themselves_and_leave_no_setting_behind": func(s *scene) {
+			none := func(rows pgx.Rows) error { rows.Close(); return rows.Err() }
+			if err := s.readStats(s.t.Context(), "select pg_sleep(60)", nil, none); !hasCode(err, queryCanceled) {
+				s.t.Errorf("a statement that takes a minute ended with %v", err)
+			}
+			s.stats()
+			var limit, join string
+			must(s.t, s.db.QueryRow(s.t.Context(), "select current_setting('statement_timeout'), current_setting('enable_hashjoin')").Scan(&limit, &join))
+			if limit != "0" || join != "off" {
+				s.t.Errorf("lanes have statement_timeout %s and enable_hashjoin %s", limit, join)
+			}
+		},
+		"of_runs_that_ended_unwell_are_those_of_the_newest": func(s *scene) {
+			s.everyKind("1000")
+			s.exec(`update oprun.operation_runs set type = 'kind.newest', outcome = 'failed', context = '{}'
+				where id in (select id from oprun.operation_runs where completed_at is not null order by id desc limit 20)`)
+			rows, err := s.db.Query(s.t.Context(), statsUnwellSQL, []string{"failed"}, 20)
+			must(s.t, err)
+			got, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct {
+				Type string
+				Runs int
+			}])
+			must(s.t, err)
+			if len(got) != 1 || got[0].Type != "kind.newest" || got[0].Runs != 20 {
+				s.t.Errorf("the newest 20 that failed are %v", got)
+			}
+		},
+	})
+}
+
+func rowsOf[T any](s *scene, sql string) []T {
+	s.t.Helper()
+	rows, err := s.pool.Query(s.t.Context(), sql)
+	must(s.t, err)
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[T])
+	must(s.t, err)
+	return all
+}
+
+// stats reads the figures; the active runs are in the order of type and status.
+func (s *scene) stats() Stats {
+	s.t.Helper()
+	got, err := s.Stats(s.t.Context())
+	must(s.t, err)
+	slices.SortFunc(got.Active, func(a, b ActiveStats) int {
+		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Status, b.Status))
+	})
+	return got
+}
+
+func byProblem(problems []ProblemStats) map[string]int {
+	runs := make(map[string]int)
+	for _, p := range problems {
+		runs[p.Type+" "+string(p.Problem)] += p.Runs
+	}
+	return runs
+}
+
+// Figures read the active runs and a bounded number of others, and no table: neither of a ledger that nobody has analysed
+// nor of one that somebody has.
+func TestStatsScanNothing(t *testing.T) {
+	t.Parallel()
+	grow, err := os.ReadFile("testdata/fifty_thousand_runs.sql")
+	must(t, err)
+	scenes(t, map[string]func(s *scene){
+		"of_a_ledger_that_grew_and_was_never_analysed": func(s *scene) {
+			s.exec(neverAnalyse)
+			s.exec(string(grow))
+			s.checkStatsPlans()
+		},
+		"of_a_ledger_that_was_analysed": func(s *scene) {
+			s.exec(neverAnalyse)
+			s.exec(string(grow))
+			s.exec("analyze")
+			s.checkStatsPlans()
+		},
+	})
+}
+
+func (s *scene) checkStatsPlans() {
+	s.t.Helper()
+	must(s.t, pgx.BeginFunc(s.t.Context(), s.db, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(s.t.Context(), statsSettingsSQL, "2000"); err != nil {
+			return err
+		}
+		for name, want := range map[string]plan{
+			// runs_due is walked from end to end: it holds the active runs and no others.
+			"stats_active": {scanned: []string{"runs_due"}},
+			"stats_stale":  {scanned: []string{"runs_due"}},
+			"stats_unwell": {indexes: []string{"runs_unwell"}},
+		} {
+			got, err := explain(s, tx, name)
+			if err != nil {
+				return err
+			}
+			same(s.t, name+" reads", want.words(), got.words())
+		}
+		return nil
+	}))
+}
+
+func (p plan) words() string { return fmt.Sprintf("all of %v, parts of %v", p.scanned, p.indexes) }
