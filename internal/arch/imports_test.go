@@ -53,6 +53,8 @@ var plan = map[string]row{
 	"internal/failpoint": {nil, nil},
 	"internal/crash":     {nil, nil}, // tests only
 
+	"internal/deploytest": {nil, nil}, // tests only
+
 	"cmd/consumer":  {[]string{"internal/admin", "internal/remote", "internal/proc", "pkg/jobs", "migrations"}, []string{kong, natsGo, pgx, prometheus, uuid}},
 	"cmd/publisher": {[]string{"internal/proc", "pkg/jobs"}, []string{kong, natsGo, pgx, uuid}},
 	"cmd/dev":       {[]string{"internal/demo", "internal/torture", "internal/proc"}, []string{kong, natsGo, pgx}},
