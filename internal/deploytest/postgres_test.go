@@ -3,6 +3,7 @@ package deploytest
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -14,7 +15,39 @@ import (
 	"oprun.example/internal/devstack"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(devstack.Tests{M: m}) }
+// secrets are what compose.yaml wants from outside, as the .env of deploy/README.md would have them.
+var secrets = map[string]string{
+	"POSTGRES_PASSWORD": "p0f2c", "OPRUN_OWNER_PASSWORD": "p1e3d", "OPRUN_CONSUMER_PASSWORD": "p2d4e", "OPRUN_PUBLISHER_PASSWORD": "p3c5f",
+	"OPRUN_READER_PASSWORD": "p4b60", "NATS_TOPOLOGY_PASSWORD": "p5a71", "NATS_CONSUMER_PASSWORD": "p6982", "NATS_PUBLISHER_PASSWORD": "p7893",
+	"GRAFANA_PASSWORD": "p87a4",
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(tests{devstack.Tests{M: m}}) }
+
+// crashing is set where this test binary stands for a program that crashes.
+const crashing = "OPRUN_DEPLOYTEST_CRASH"
+
+// crash is what a goroutine of a handler may do to its process.
+func crash() {
+	go panic("a crash, as asked for")
+	select {}
+}
+
+// tests removes the binaries afterwards.
+type tests struct{ devstack.Tests }
+
+func (t tests) Run() int {
+	if os.Getenv(crashing) != "" {
+		crash()
+	}
+	for name, secret := range secrets {
+		if err := os.Setenv(name, secret); err != nil { // nats.conf reads them there
+			panic(err)
+		}
+	}
+	defer func() { os.RemoveAll(built.folder) }()
+	return t.Tests.Run()
+}
 
 // roles belong to the server that these tests share, and so are made by one at a time.
 var roles sync.Mutex
