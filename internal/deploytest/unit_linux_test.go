@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"oprun.example/internal/devstack"
 )
 
 const unit = "../../deploy/systemd/oprun-consumer.service"
@@ -34,17 +36,8 @@ func analyze(t *testing.T, verb string, flags ...string) (string, error) {
 	if err := os.WriteFile(copied, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), systemdAnalyze(t), append(append([]string{verb}, flags...), copied)...).CombinedOutput()
+	out, err := devstack.SystemdAnalyze(t.Context(), t, append(append([]string{verb}, flags...), copied)...).CombinedOutput()
 	return string(out), err
-}
-
-func systemdAnalyze(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("systemd-analyze")
-	if err != nil {
-		t.Fatalf("%v\ntype: apt-get install systemd (252 or later; it need not run)", err)
-	}
-	return path
 }
 
 func TestUnitIsValid(t *testing.T) {
