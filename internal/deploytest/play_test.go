@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats-server/v2/server"
 
 	"oprun.example/internal/devstack"
@@ -82,9 +83,7 @@ func newPlay(t *testing.T, handler string) *play {
 	p := &play{t: t, services: composed(t, outside).Services, postgres: devstack.EmptyDatabase(t)}
 	conn := connect(t, p.postgres)
 	makeRoles(t, conn)
-	roles.Lock()
-	execute(t, conn, logins(t))
-	roles.Unlock()
+	makeLogins(t, conn)
 	servers, err := devstack.StartNATS(devstack.NATSConfig{Port: -1, Configure: func(o *server.Options) { configureNATS(t, o) }})
 	if err != nil {
 		t.Fatal(err)
@@ -111,6 +110,20 @@ func configureNATS(t *testing.T, options *server.Options) {
 	file.Host, file.Port, file.HTTPHost, file.HTTPPort = options.Host, options.Port, "", 0
 	file.StoreDir, file.NoSigs, file.NoLog = options.StoreDir, true, true
 	*options = *file
+}
+
+// makeLogins runs logins.sql, once for the server.
+func makeLogins(t *testing.T, conn *pgx.Conn) {
+	t.Helper()
+	roles.Lock()
+	defer roles.Unlock()
+	var there bool
+	if err := conn.QueryRow(t.Context(), "select to_regrole('oprun_consumer') is not null").Scan(&there); err != nil {
+		t.Fatal(err)
+	}
+	if !there {
+		execute(t, conn, logins(t))
+	}
 }
 
 // logins is logins.sql as psql would send it.

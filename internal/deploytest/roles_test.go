@@ -163,6 +163,25 @@ func TestRolesCanBeMadeAgainAndLater(t *testing.T) {
 	as(t, conn, "oprun_reader", func() { execute(t, conn, "select from oprun.operation_runs_view") })
 }
 
+// The admin of a hosted server is no superuser.
+func TestRolesAreUsedByAnAdminWhoIsNoSuperuser(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, devstack.EmptyDatabase(t))
+	makeRoles(t, connect(t, devstack.EmptyDatabase(t))) // roles are the server's: they may be there already
+	roles.Lock()
+	execute(t, conn, `do $$ begin
+		if to_regrole('hosted_admin') is null then create role hosted_admin createrole; end if;
+		grant oprun_owner to hosted_admin;
+		execute format('grant create on database %I to hosted_admin', current_database());
+	end $$`)
+	roles.Unlock()
+	as(t, conn, "hosted_admin", func() { makeRoles(t, conn) })
+	if _, err := migrations.Up(t.Context(), login(t, conn, "oprun_owner")); err != nil {
+		t.Fatal(err)
+	}
+	as(t, conn, "oprun_reader", func() { execute(t, conn, "select from oprun.operation_runs_view") })
+}
+
 // Whoever adds a table has to say who may do what with it.
 func TestGrantsNameEveryTable(t *testing.T) {
 	t.Parallel()
