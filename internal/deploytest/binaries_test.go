@@ -2,6 +2,7 @@ package deploytest
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,26 +12,30 @@ import (
 	"testing"
 )
 
+// built is what deploy/build has made, once for all tests. The folder goes after them.
 var built struct {
 	once   sync.Once
 	folder string
 	err    error
-	said   []byte
+}
+
+func build() {
+	if built.folder, built.err = os.MkdirTemp("", "oprun-deploytest-"); built.err != nil {
+		return
+	}
+	cmd := exec.Command("../../deploy/build", built.folder)
+	cmd.Env = append(os.Environ(), "OPRUN_VCS=auto") // the tests also run in a folder that is no clone
+	if said, err := cmd.CombinedOutput(); err != nil {
+		built.err = fmt.Errorf("deploy/build: %w\n%s", err, said)
+	}
 }
 
 // binary returns the path of one of our programs, built as it is shipped.
 func binary(t *testing.T, name string) string {
 	t.Helper()
-	built.once.Do(func() {
-		if built.folder, built.err = os.MkdirTemp("", "oprun-deploytest-"); built.err != nil {
-			return
-		}
-		cmd := exec.Command("../../deploy/build", built.folder)
-		cmd.Env = append(os.Environ(), "OPRUN_VCS=auto") // the tests also run in a folder that is no clone
-		built.said, built.err = cmd.CombinedOutput()
-	})
+	built.once.Do(build)
 	if built.err != nil {
-		t.Fatalf("deploy/build: %v\n%s", built.err, built.said)
+		t.Fatal(built.err)
 	}
 	return filepath.Join(built.folder, name)
 }
