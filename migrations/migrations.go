@@ -1,6 +1,7 @@
 // Package migrations is the ledger's schema, step by step, embedded in the binary.
 //
-// Steps are files NNNN_verb_noun.sql, forward only; each says how it behaves on a large live table.
+// Steps are files NNNN_verb_noun.sql, forward only; each says how it behaves on a large live table. Where the schema
+// belongs to the role oprun_owner (deploy/roles.sql), grants.sql says what the other roles may do with all of it.
 package migrations
 
 import (
@@ -14,8 +15,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-//go:embed *.sql
+//go:embed [0-9]*.sql
 var files embed.FS
+
+//go:embed grants.sql
+var grants string
 
 // lockKey is the advisory lock under which one process at a time migrates a database.
 const lockKey = 0x6f7072756e // "oprun"
@@ -76,8 +80,8 @@ func Version(ctx context.Context, conn *pgx.Conn) (int, error) {
 }
 
 // Up brings the connected database to the latest version, in one transaction: all missing steps or none. Any
-// number of processes may call it at once; one works, the others wait and find nothing to do. It returns the
-// names of the steps it applied.
+// number of processes may call it at once; one works, the others wait and find nothing to do. What it makes belongs to
+// the schema's owner, if the caller is a member of that role. It returns the names of the steps it applied.
 func Up(ctx context.Context, conn *pgx.Conn) (applied []string, err error) {
 	steps, err := Steps()
 	if err != nil {
@@ -100,7 +104,7 @@ func Up(ctx context.Context, conn *pgx.Conn) (applied []string, err error) {
 			}
 			applied = append(applied, step.Name)
 		}
-		return nil
+		return grant(ctx, tx)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("migrate: %w", err)
@@ -108,15 +112,33 @@ func Up(ctx context.Context, conn *pgx.Conn) (applied []string, err error) {
 	return applied, nil
 }
 
-// prepare takes the lock first: two processes that create the same schema at once would fail each other.
+// prepare takes the lock first: two processes that create the same schema at once would fail each other. A schema that
+// is there needs no right to create one, as "if not exists" would.
 func prepare(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock($1)", lockKey); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `create schema if not exists oprun;
+	_, err := tx.Exec(ctx, `do $$ begin
+  if to_regnamespace('oprun') is null then create schema oprun; end if;
+end $$;
+select set_config('role', r.rolname, true) from pg_namespace n join pg_roles r on r.oid = n.nspowner
+where n.nspname = 'oprun' and pg_has_role(r.oid, 'member');
 create table if not exists oprun.schema_migrations (
   version integer primary key, name text not null, applied_at timestamptz not null default now())`)
 	return err
+}
+
+// grant gives the roles their rights, in a database that uses them.
+func grant(ctx context.Context, tx pgx.Tx) error {
+	var roles bool
+	err := tx.QueryRow(ctx, "select nspowner::regrole::text = 'oprun_owner' from pg_namespace where nspname = 'oprun'").Scan(&roles)
+	if err != nil || !roles {
+		return err
+	}
+	if _, err := tx.Exec(ctx, grants); err != nil {
+		return fmt.Errorf("grant the roles their rights: %w", err)
+	}
+	return nil
 }
 
 func apply(ctx context.Context, tx pgx.Tx, step Step) error {

@@ -42,7 +42,7 @@ type settings struct {
 	Output    string           `short:"o" group:"Output and logs:" enum:"table, json, ndjson" default:"table" placeholder:"FORMAT" help:"Form of the data on stdout: ${enum}. Default: ${default}."`
 	LogFormat string           `env:"OPRUN_LOG_FORMAT" group:"Output and logs:" placeholder:"FORMAT" help:"text or json. Default: text on a terminal, else json."`
 	LogLevel  string           `env:"OPRUN_LOG_LEVEL" group:"Output and logs:" placeholder:"LEVEL" help:"debug, info, warn or error. Default: info."`
-	Version   kong.VersionFlag `group:"Output and logs:" help:"Print the version and exit."`
+	Version   proc.VersionFlag `group:"Output and logs:" help:"Print the version and exit."`
 }
 
 // topology names the stream, the subjects, and the consumer of these job types; of all when there are none.

@@ -61,6 +61,8 @@ var plan = map[string]row{
 	"internal/crash":     {nil, nil}, // tests only
 	"internal/promtest":  {nil, nil}, // tests only
 
+	"internal/deploytest": {nil, nil}, // tests only
+
 	"cmd/consumer":  {[]string{"internal/admin", "internal/remote", "internal/otlp", "internal/proc", "pkg/jobs", "migrations"}, []string{kong, natsGo, pgx, prometheus, uuid, traces, tracePgx}},
 	"cmd/publisher": {[]string{"internal/otlp", "internal/proc", "pkg/jobs"}, []string{kong, natsGo, pgx, uuid, traces}},
 	"cmd/dev":       {[]string{"internal/demo", "internal/torture", "internal/proc"}, []string{kong, natsGo, pgx}},

@@ -47,6 +47,11 @@ case "$2" in
 		chmod +x "$3/usr/bin/$name"
 	done
 	exit 0;;
+*/systemd.deb)
+	mkdir -p "$3/usr/bin"
+	printf '#!/bin/sh\necho "systemd 252 (252.38-1)"\n' > "$3/usr/bin/systemd-analyze"
+	chmod +x "$3/usr/bin/systemd-analyze"
+	exit 0;;
 esac
 bin="$3/usr/lib/postgresql/16/bin"
 mkdir -p "$bin"

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -12,7 +11,7 @@ import (
 )
 
 // Parse reads a command line and its environment into the struct that cli points to, and returns the command that was
-// asked for. --help, and --version where the struct has a kong.VersionFlag, print and end the process. A command line
+// asked for. --help, and --version where the struct has a VersionFlag, print and end the process. A command line
 // that cannot be understood is an *Error with the code Usage.
 func Parse(cli any, name, description string, args []string, out, err io.Writer, more ...kong.Option) (*kong.Context, error) {
 	parser, parserErr := kong.New(cli, append([]kong.Option{
@@ -22,7 +21,6 @@ func Parse(cli any, name, description string, args []string, out, err io.Writer,
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 120}),
 		kong.ValueFormatter(describe),
 		kong.PostBuild(ignoreEmptyEnvironment),
-		kong.Vars{"version": name + " " + version()},
 	}, more...)...)
 	if parserErr != nil {
 		return nil, parserErr
@@ -62,12 +60,4 @@ func ignoreEmptyEnvironment(parser *kong.Kong) error {
 		}
 		return next(nil)
 	})
-}
-
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	return info.Main.Version + " " + info.GoVersion
 }

@@ -3,6 +3,8 @@ package oprun
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -161,5 +163,19 @@ func (s *scene) eventually(what string, fact func() bool) {
 		if err := pause(ctx, 5*time.Millisecond); err != nil {
 			s.t.Fatalf("%s: %v", what, err)
 		}
+	}
+}
+
+// What docs/deploy.md tells who counts connections.
+func TestConnectionsAreAsManyAsDeployTells(t *testing.T) {
+	t.Parallel()
+	config, err := pgxpool.ParseConfig("host=/nowhere")
+	must(t, err)
+	own, queued := laneConfig(config.Copy()).MaxConns, queuedConfig(config.Copy()).MaxConns
+	page, err := os.ReadFile("../../docs/deploy.md")
+	must(t, err)
+	told := fmt.Sprintf("up to %d for each consumer: %d of the ledger's own, %d for queued statements", own+queued+4, own, queued)
+	if !strings.Contains(string(page), told) {
+		t.Errorf("docs/deploy.md does not tell %q", told)
 	}
 }
