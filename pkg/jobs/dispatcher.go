@@ -24,11 +24,14 @@ type Dispatcher struct {
 	catalog *catalog.Catalog
 	waker   *waker
 	options DispatchOptions
+
+	subjects events.Subjects
 }
 
 // DispatcherConfig is what a dispatcher may be told. The zero value works.
 type DispatcherConfig struct {
-	Stream string // whose workers are woken; default JOBS
+	Stream   string          // whose workers are woken; default JOBS
+	Subjects events.Subjects // the workers'; for [Dispatcher.Wait]
 }
 
 // DispatchOptions are what a request may say beyond its input; see [Dispatcher.With].
@@ -56,7 +59,9 @@ type Dispatched struct {
 // [Dispatcher.Dispatch]; nil leaves the run to a relay's next look (Config.Poll of the workers).
 func NewDispatcher(ledger *oprun.Ledger, cat *catalog.Catalog, conn *nats.Conn, config DispatcherConfig) *Dispatcher {
 	config.Stream = cmp.Or(config.Stream, events.DefaultTopology().Stream)
-	return &Dispatcher{ledger: ledger, catalog: cat, waker: &waker{conn: conn, subject: events.WakeSubject(config.Stream)}}
+	return &Dispatcher{
+		ledger: ledger, catalog: cat, waker: &waker{conn: conn, subject: events.WakeSubject(config.Stream)}, subjects: config.Subjects,
+	}
 }
 
 // With returns a copy that dispatches with these options, and with no others.

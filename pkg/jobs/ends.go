@@ -27,6 +27,7 @@ func (w *Worker) ended(a *attempt, outcome oprun.Outcome) {
 		m.attempts[result].Inc()
 	}
 	w.logEnd(a, outcome, took)
+	w.announcer.tell(topic{outcome, a.work.Scope, a.work.Type}, func() Ended { return w.endedOf(a, outcome) })
 }
 
 // logEnd writes the one line of a run's end. The common case is for those who ask for it.

@@ -49,6 +49,7 @@ type Worker struct {
 	beat      time.Duration // between heartbeats
 	ackWait   time.Duration // the consumer's
 	epoch     time.Time
+	announcer *announcer
 
 	slots    *slots
 	hands    *hands
@@ -81,7 +82,7 @@ func NewWorker(js jetstream.JetStream, ledger *oprun.Ledger, cat *catalog.Catalo
 		codec: events.Codec{Subjects: config.Subjects, Alias: cat.Alias},
 		specs: make(map[string]*jobSpec, len(cat.Jobs)),
 		slots: newSlots(config.Concurrency),
-		hands: newHands(),
+		hands: newHands(), announcer: newAnnouncer(js.Conn(), config.Subjects, config.NoEvents),
 		// As many as hold slots fit in. An attempt gives its slot back when it is in: more wait, with their slots, for who reads.
 		arrivals: make(chan *delivery, config.Concurrency),
 		effects:  make(chan *attempt, config.Concurrency),
@@ -156,6 +157,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	settling, abandon := context.WithCancel(lifetime)
 	defer abandon()
 	w.stopping, w.settling, w.lifetime = stopping, settling, lifetime
+	defer w.announcer.listen()()
 
 	var intake, claims, finishes, upkeep sync.WaitGroup
 	effects := make(chan struct{}) // closed when their lane has ended
