@@ -160,7 +160,14 @@ func (a *announcer) tell(t topic, event func() Ended) {
 	if !maybe {
 		return
 	}
-	if body, err := json.Marshal(event()); err == nil {
-		_ = a.conn.PublishRequest(a.subjects.Terminal(string(t.outcome), t.scope, t.jobType), answer, body)
+	body, err := json.Marshal(event())
+	if err != nil {
+		return
 	}
+	subject := a.subjects.Terminal(string(t.outcome), t.scope, t.jobType)
+	if answer == "" { // the client refuses an empty one
+		_ = a.conn.Publish(subject, body)
+		return
+	}
+	_ = a.conn.PublishRequest(subject, answer, body)
 }

@@ -242,6 +242,11 @@ func TestAnnouncer(t *testing.T) {
 		subscription := must(s.conn.ChanSubscribe("events.*.tenant.*.test.kind_1", told))(t)
 		check(t, s.conn.Flush())
 		s.eventually("an event", func() bool { tell(of(1)); return len(told) > 0 })
+		n := len(told)
+		for range 20 {
+			tell(of(1))
+		}
+		s.eventually("all events", func() bool { return len(told) >= n+20 })
 		check(t, subscription.Unsubscribe())
 		check(t, s.conn.Flush())
 		s.eventually("silence again", func() bool { tell(of(1)); return silent(of(1)) })
