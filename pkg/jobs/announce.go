@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"oprun.example/pkg/dedupe"
 	"oprun.example/pkg/events"
@@ -83,9 +84,9 @@ const (
 	maxAsked = 64                     // topics that are asked about in a round; the others are told of unasked
 )
 
-// announcer is safe for concurrent use. It begins with listen; before that, and after close, it tells all.
+// announcer is safe for concurrent use. It begins with listen; without that it tells of all ends.
 type announcer struct {
-	conn     *nats.Conn
+	js       jetstream.JetStream // its connection is used
 	subjects events.Subjects
 	off      bool   // tell nobody
 	inbox    string // where the broker answers; "": it is not asked
@@ -97,17 +98,17 @@ type announcer struct {
 	asked  []topic
 }
 
-func newAnnouncer(conn *nats.Conn, subjects events.Subjects, off bool) *announcer {
-	return &announcer{conn: conn, subjects: subjects, off: off, silent: make(map[topic]bool)}
+func newAnnouncer(js jetstream.JetStream, subjects events.Subjects, off bool) *announcer {
+	return &announcer{js: js, subjects: subjects, off: off, silent: make(map[topic]bool)}
 }
 
-// listen has the broker's answers heard, until close. Without them every end is told.
+// listen has the broker's answers heard, until stop.
 func (a *announcer) listen() (stop func()) {
 	if a.off {
 		return func() {}
 	}
-	inbox := a.conn.NewInbox()
-	subscription, err := a.conn.Subscribe(inbox+".*.*", a.unheard)
+	inbox := a.js.Conn().NewInbox()
+	subscription, err := a.js.Conn().Subscribe(inbox+".*.*", a.unheard)
 	if err != nil {
 		return func() {}
 	}
@@ -119,7 +120,7 @@ func (a *announcer) listen() (stop func()) {
 
 // wanted reports whether somebody may listen, and where the broker is to answer if nobody does ("": it need not).
 func (a *announcer) wanted(t topic) (answer string, maybe bool) {
-	if a.off || !a.conn.IsConnected() { // the client would keep it for later, at the expense of acknowledgements
+	if a.off || !a.js.Conn().IsConnected() { // the client would keep it for later, at the expense of acknowledgements
 		return "", false
 	}
 	a.mu.Lock()
@@ -166,8 +167,8 @@ func (a *announcer) tell(t topic, event func() Ended) {
 	}
 	subject := a.subjects.Terminal(string(t.outcome), t.scope, t.jobType)
 	if answer == "" { // the client refuses an empty one
-		_ = a.conn.Publish(subject, body)
+		_ = a.js.Conn().Publish(subject, body)
 		return
 	}
-	_ = a.conn.PublishRequest(subject, answer, body)
+	_ = a.js.Conn().PublishRequest(subject, answer, body)
 }

@@ -221,7 +221,7 @@ func TestEventsAreASetting(t *testing.T) {
 func TestAnnouncer(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
-	a := newAnnouncer(s.conn, events.Subjects{}, false)
+	a := newAnnouncer(s.js, events.Subjects{}, false)
 	stop := a.listen()
 	defer stop()
 	of := func(i int) topic {

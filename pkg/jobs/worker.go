@@ -82,7 +82,7 @@ func NewWorker(js jetstream.JetStream, ledger *oprun.Ledger, cat *catalog.Catalo
 		codec: events.Codec{Subjects: config.Subjects, Alias: cat.Alias},
 		specs: make(map[string]*jobSpec, len(cat.Jobs)),
 		slots: newSlots(config.Concurrency),
-		hands: newHands(), announcer: newAnnouncer(js.Conn(), config.Subjects, config.NoEvents),
+		hands: newHands(),
 		// As many as hold slots fit in. An attempt gives its slot back when it is in: more wait, with their slots, for who reads.
 		arrivals: make(chan *delivery, config.Concurrency),
 		effects:  make(chan *attempt, config.Concurrency),
@@ -93,6 +93,7 @@ func NewWorker(js jetstream.JetStream, ledger *oprun.Ledger, cat *catalog.Catalo
 		return nil, err
 	}
 	w.schedules = w.schedulesOf(cat)
+	w.announcer = newAnnouncer(js, config.Subjects, config.NoEvents)
 	return w, nil
 }
 
