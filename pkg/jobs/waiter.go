@@ -61,7 +61,10 @@ func (e *RejectedError) Error() string {
 // [Waiter.Wait] there are [*RejectedError], and [events.ErrNoMessage] when the stream no longer has the message.
 func (w *Waiter) WaitFor(ctx context.Context, ack events.Ack) (oprun.Run, error) {
 	message, err := events.ReadBack(ctx, w.js, ack.Stream, ack.Seq)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return oprun.Run{}, context.Cause(ctx)
+	case err != nil:
 		return oprun.Run{}, err
 	}
 	_, jobType, err := w.subjects.Parse(message.Subject)
