@@ -21,7 +21,7 @@ func maximum(turn func(contestant) (measurement, error)) (float64, error) {
 // its own: grow and soak use it.
 func load() scenario {
 	return scenario{name: "load", contestants: []contestant{
-		{name: "oprun", prepare: oprunEmpty, parts: []part{watched(oprunWatched), oprunPaced}},
+		{name: "oprun", prepare: oprunEmpty, parts: []part{watched(oprunWatched), oprunPaced}, done: []string{countRuns}},
 		{name: soakName, prepare: soakPrepare, parts: []part{soakWork, oprunPaced}},
 	}}
 }

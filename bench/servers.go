@@ -65,7 +65,7 @@ func (s *servers) startPostgres(ctx context.Context) (err error) {
 	s.postgres, err = devstack.StartPostgres(ctx, devstack.PostgresConfig{
 		Durable: true, SharedBuffers: "512MB", MaxConnections: 200,
 		// No checkpoint in the middle of one contestant's turn and not of another's: there is one before each.
-		Settings: map[string]string{"max_wal_size": "8GB", "checkpoint_timeout": "1h"},
+		Settings: map[string]string{"max_wal_size": "8GB", "checkpoint_timeout": "1h", "autovacuum_naptime": "10s"},
 	})
 	if err != nil {
 		return err

@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/exaring/otelpgx"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/trace"
 
 	"oprun.example/internal/proc"
 	"oprun.example/pkg/events"
@@ -21,7 +23,8 @@ import (
 type app struct {
 	*settings
 	streams
-	log *slog.Logger
+	log    *slog.Logger
+	tracer trace.TracerProvider // nil: nobody traces
 }
 
 // hintAfter is when a wait for a service is worth a line.
@@ -40,6 +43,9 @@ func (a *app) postgres(ctx context.Context) (*pgxpool.Pool, error) {
 	return proc.ConnectPostgres(ctx, a.DatabaseURL, a.ConnectTimeout, func(config *pgxpool.Config) {
 		if config.ConnConfig.RuntimeParams["application_name"] == "" {
 			config.ConnConfig.RuntimeParams["application_name"] = "oprun-consumer"
+		}
+		if a.tracer != nil { // what handlers do with it; the ledger's own connections are not traced
+			config.ConnConfig.Tracer = otelpgx.NewTracer(otelpgx.WithTracerProvider(a.tracer))
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"oprun.example/internal/otlp"
 	"oprun.example/internal/proc"
 	"oprun.example/internal/remote"
 	"oprun.example/pkg/catalog"
@@ -51,6 +52,12 @@ func (c *runCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	tracer, stop, err := otlp.Start(ctx, "oprun-consumer", a.log)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	a.tracer = tracer
 	s := &service{app: a, command: c, topology: topology, catalog: declared, mux: mux, registry: prometheus.NewRegistry()}
 	return s.run(ctx)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"go.opentelemetry.io/otel/trace"
 
 	"oprun.example/internal/proc"
 	"oprun.example/pkg/events"
@@ -16,7 +17,8 @@ import (
 type app struct {
 	*settings
 	streams
-	log *slog.Logger
+	log    *slog.Logger
+	tracer trace.TracerProvider // nil: nobody traces
 }
 
 // connect connects to NATS. The caller closes the connection.

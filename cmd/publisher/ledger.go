@@ -36,7 +36,7 @@ func (c *publishCommand) dispatch(ctx context.Context, a *app, declared *catalog
 		return err
 	}
 	defer conn.Close()
-	dispatcher := jobs.NewDispatcher(ledger, declared, conn, jobs.DispatcherConfig{Stream: a.Stream, Subjects: a.subjects()}).
+	dispatcher := jobs.NewDispatcher(ledger, declared, conn, jobs.DispatcherConfig{Stream: a.Stream, Subjects: a.subjects(), TracerProvider: a.tracer}).
 		With(jobs.DispatchOptions{RequestID: c.RequestID, Initiator: c.Initiator})
 	run, err := dispatcher.Dispatch(ctx, c.scope(), c.Type, input)
 	if err != nil {

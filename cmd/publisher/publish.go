@@ -55,6 +55,11 @@ func (c *publishCommand) Run(ctx context.Context, a *app) error {
 	if err := errors.Join(c.validateWait(), a.validateSubjects()); err != nil {
 		return err
 	}
+	ctx, stop, err := a.trace(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	if c.Ledger {
 		return c.dispatch(ctx, a, declared)
 	}
@@ -90,7 +95,7 @@ func (c *publishCommand) withJetStream(ctx context.Context, a *app, do func(js j
 
 // publish publishes the job and waits until the stream has it.
 func (c *publishCommand) publish(ctx context.Context, a *app, js jetstream.JetStream, request events.Request) (receipt, events.Ack, error) {
-	ack, err := events.NewPublisher(js, events.PublisherConfig{Subjects: a.subjects()}).Publish(ctx, request)
+	ack, err := events.NewPublisher(js, events.PublisherConfig{Subjects: a.subjects(), TracerProvider: a.tracer}).Publish(ctx, request)
 	if err != nil {
 		return receipt{}, ack, explain(ctx, err, ack.RequestID)
 	}

@@ -28,6 +28,12 @@ const (
 	cron       = "github.com/robfig/cron/v3"
 	tint       = "github.com/lmittmann/tint"
 	kong       = "github.com/alecthomas/kong"
+	otel       = "go.opentelemetry.io/otel" // all of it; its API, which libraries may use, is below these:
+	traces     = otel + "/trace"
+	traceAttr  = otel + "/attribute"
+	traceCodes = otel + "/codes"
+	traceWire  = otel + "/propagation"
+	tracePgx   = "github.com/exaring/otelpgx"
 )
 
 // plan is the map of the house (docs/architecture.md) for files that are not tests. A package without a row may not
@@ -35,14 +41,15 @@ const (
 // uses those may name the type.
 var plan = map[string]row{
 	"pkg/dedupe":        {nil, []string{uuid, rfc8785}},
-	"pkg/events":        {[]string{"pkg/dedupe"}, []string{natsGo, uuid, rfc8785}},
+	"pkg/events":        {[]string{"pkg/dedupe"}, []string{natsGo, uuid, rfc8785, traces, traceAttr, traceCodes, traceWire}},
 	"pkg/oprun":         {[]string{"pkg/dedupe", "internal/failpoint"}, []string{pgx, uuid}},
 	"pkg/catalog":       {[]string{"pkg/dedupe"}, []string{yaml, jsonSchema, cron}},
-	"pkg/jobs":          {[]string{"pkg/events", "pkg/oprun", "pkg/catalog", "internal/failpoint"}, []string{natsGo, pgx, prometheus, uuid}},
+	"pkg/jobs":          {[]string{"pkg/events", "pkg/oprun", "pkg/catalog", "internal/failpoint"}, []string{natsGo, pgx, prometheus, uuid, traces, traceAttr, traceCodes}},
 	"pkg/jobs/jobstest": {[]string{"pkg/jobs"}, []string{natsGo, pgx, prometheus, uuid}},
 	"internal/remote":   {[]string{"pkg/jobs"}, nil},
 	"internal/admin":    {[]string{"pkg/oprun", "pkg/catalog"}, []string{prometheus, clientData, uuid}},
 	"internal/proc":     {nil, []string{natsGo, pgx, tint, kong}},
+	"internal/otlp":     {[]string{"internal/proc"}, []string{otel}},
 	"internal/devstack": {[]string{"migrations"}, []string{natsServer, natsGo, pgx}},
 	"internal/demo":     {[]string{"internal/devstack", "internal/remote", "pkg/jobs"}, []string{natsGo, pgx, prometheus, uuid}},
 	"internal/torture":  {[]string{"internal/devstack", "pkg/jobs"}, []string{natsGo, pgx, prometheus, uuid}},
@@ -52,9 +59,10 @@ var plan = map[string]row{
 
 	"internal/failpoint": {nil, nil},
 	"internal/crash":     {nil, nil}, // tests only
+	"internal/promtest":  {nil, nil}, // tests only
 
-	"cmd/consumer":  {[]string{"internal/admin", "internal/remote", "internal/proc", "pkg/jobs", "migrations"}, []string{kong, natsGo, pgx, prometheus, uuid}},
-	"cmd/publisher": {[]string{"internal/proc", "pkg/jobs"}, []string{kong, natsGo, pgx, uuid}},
+	"cmd/consumer":  {[]string{"internal/admin", "internal/remote", "internal/otlp", "internal/proc", "pkg/jobs", "migrations"}, []string{kong, natsGo, pgx, prometheus, uuid, traces, tracePgx}},
+	"cmd/publisher": {[]string{"internal/otlp", "internal/proc", "pkg/jobs"}, []string{kong, natsGo, pgx, uuid, traces}},
 	"cmd/dev":       {[]string{"internal/demo", "internal/torture", "internal/proc"}, []string{kong, natsGo, pgx}},
 }
 
@@ -169,6 +177,7 @@ var links = []struct {
 	{"cmd/publisher", []string{module + "/internal/devstack", natsServer}, "a shipped binary holds no embedded server"},
 	{"pkg/events", []string{pgx, prometheus}, "a program that only publishes links no database and no metrics"},
 	{"pkg/catalog", []string{pgx, prometheus}, "a program that only publishes links no database and no metrics"},
+	{"pkg/jobs", []string{otel + "/sdk", otel + "/exporters"}, "a program chooses for itself how its spans get out"},
 	{"pkg/dedupe", []string{pgx, prometheus, natsGo}, "sameness is pure"},
 }
 

@@ -72,7 +72,7 @@ func (a *apt) update(ctx context.Context) error {
 }
 
 // newestServer is the name of the newest PostgreSQL server that the sources have, for example postgresql-17.
-func (a *apt) newestServer(ctx context.Context) (string, error) {
+func newestServer(ctx context.Context, a *apt) (string, error) {
 	const prefix = "postgresql-"
 	out, err := a.run(ctx, a.aptCache, "pkgnames", prefix)
 	if err != nil {

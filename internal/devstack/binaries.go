@@ -56,7 +56,7 @@ type binaries struct {
 // pg_config, the system's folders (highest version), a copy of our own. The error is a *MissingError, or wraps the
 // cause when ctx ends first.
 func (p places) find(ctx context.Context, as account) (binaries, error) {
-	missing := &MissingError{}
+	missing := &MissingError{What: fmt.Sprintf("PostgreSQL %d or later", oldestMajor)}
 	if dir := p.getenv("OPRUN_PG_BIN"); dir != "" {
 		found, err := probe(ctx, dir, nil, as)
 		if err != nil {
@@ -134,6 +134,21 @@ func (p places) installed(ctx context.Context, as account, missing *MissingError
 	return slices.MaxFunc(all, func(a, b binaries) int { return cmp.Compare(a.major, b.major) }), true
 }
 
+const installHint = "type: export OPRUN_PG_BIN=<a folder with postgres and initdb, version 15 or later>, or install PostgreSQL " +
+	"(Debian: apt-get install postgresql; macOS: brew install postgresql@17)"
+
+// unpacked returns our own copy of the distribution's PostgreSQL, and makes it when there is none.
+func (p places) unpacked(ctx context.Context, as account, missing *MissingError) (found binaries, err error) {
+	err = p.privateCopy(ctx, packaged{
+		name: "PostgreSQL", folder: "postgresql", hint: installHint, choose: newestServer, libraries: true,
+		runs: func(ctx context.Context, tree string) (err error) {
+			found, err = probeTree(ctx, tree, as)
+			return err
+		},
+	}, missing)
+	return found, err
+}
+
 // lookPath is exec.LookPath on this PATH, with links resolved; empty when there is none.
 func (p places) lookPath(name string) string {
 	for _, dir := range filepath.SplitList(p.getenv("PATH")) {
@@ -175,6 +190,24 @@ func probe(ctx context.Context, dir string, env []string, as account) (binaries,
 		return binaries{}, fmt.Errorf("%s is version %s, too old", dir, match[1])
 	}
 	return binaries{dir: dir, major: major, env: env}, nil
+}
+
+// probeTree probes an unpacked copy: on the machine's libraries, and if that fails on the copy's own.
+func probeTree(ctx context.Context, tree string, as account) (binaries, error) {
+	dirs, _ := filepath.Glob(filepath.Join(tree, "usr/lib/postgresql/*/bin"))
+	if len(dirs) == 0 {
+		return binaries{}, fmt.Errorf("no PostgreSQL in %s", tree)
+	}
+	dir := dirs[len(dirs)-1]
+	found, err := probe(ctx, dir, nil, as)
+	if err == nil {
+		return found, nil
+	}
+	libraries := libraryPath(tree)
+	if libraries == "" {
+		return binaries{}, err
+	}
+	return probe(ctx, dir, []string{"LD_LIBRARY_PATH=" + libraries}, as)
 }
 
 func programVersion(ctx context.Context, program string, env []string, as account) (string, error) {

@@ -5,9 +5,11 @@ import (
 	"strings"
 )
 
-// MissingError says that no usable PostgreSQL was found and none could be unpacked. Its text lists what was looked
+// MissingError says that programs this package runs were not found and could not be unpacked. Its text lists what was looked
 // for and what to type. A command that gets it exits with 3 (a needed service is missing).
 type MissingError struct {
+	// What is missing, and from which version on it would do.
+	What string
 	// Looked has one line for every place and what was wrong with it, in the order of the search.
 	Looked []string
 	// Hint says what to type.
@@ -17,7 +19,7 @@ type MissingError struct {
 // Error is several lines: the fact, the places, the hint.
 func (e *MissingError) Error() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "no PostgreSQL %d or later to run; looked for:\n", oldestMajor)
+	fmt.Fprintf(&text, "no %s to run; looked for:\n", e.What)
 	for _, line := range e.Looked {
 		fmt.Fprintf(&text, "  - %s\n", line)
 	}

@@ -27,18 +27,29 @@ func cacheDir() (string, error) {
 	return filepath.Join(dir, "oprun"), nil
 }
 
-const installHint = "type: export OPRUN_PG_BIN=<a folder with postgres and initdb, version 15 or later>, or install PostgreSQL " +
-	"(Debian: apt-get install postgresql; macOS: brew install postgresql@17)"
+// packaged is what a package of the distribution holds and runs from the folder it is unpacked to.
+type packaged struct {
+	name   string // as people call it
+	folder string // of our copy, in the cache
+	hint   string // what to type when there is none to be had
+	// choose names the package.
+	choose func(context.Context, *apt) (string, error)
+	// runs tries the programs of an unpacked copy.
+	runs func(ctx context.Context, tree string) error
+	// libraries brings the shared libraries that the machine may lack.
+	libraries bool
+}
 
-// unpacked returns our own copy of the distribution's PostgreSQL, and makes it when there is none. OPRUN_NO_INSTALL
-// forbids both, so that what a process finds does not depend on what an earlier one left behind.
-func (p places) unpacked(ctx context.Context, as account, missing *MissingError) (binaries, error) {
-	missing.Hint = installHint
+// privateCopy finds our own copy of what a package holds, and makes it when there is none. The last call of wanted.runs
+// was then on that copy, and went well. OPRUN_NO_INSTALL forbids both, so that what a process finds does not depend on
+// what an earlier one left behind.
+func (p places) privateCopy(ctx context.Context, wanted packaged, missing *MissingError) error {
+	missing.Hint = wanted.hint
 	if p.installForbidden() {
 		missing.look("OPRUN_NO_INSTALL forbids unpacking a private copy")
 		missing.Hint = "type: unset OPRUN_NO_INSTALL (then a private copy is unpacked into the cache, and nothing is installed), or " +
-			strings.TrimPrefix(installHint, "type: ")
-		return binaries{}, missing
+			strings.TrimPrefix(wanted.hint, "type: ")
+		return missing
 	}
 	cache, err := p.cache()
 	if err == nil {
@@ -46,17 +57,17 @@ func (p places) unpacked(ctx context.Context, as account, missing *MissingError)
 	}
 	if err != nil {
 		missing.look("a private copy: no cache folder (XDG_CACHE_HOME may name one): %v", err)
-		return binaries{}, missing
+		return missing
 	}
-	copied, err := p.ownCopy(ctx, cache, as)
+	err = p.ownCopy(ctx, cache, wanted)
 	if ctx.Err() != nil {
-		return binaries{}, fmt.Errorf("unpack a private PostgreSQL: %w", context.Cause(ctx))
+		return fmt.Errorf("unpack a private %s: %w", wanted.name, context.Cause(ctx))
 	}
 	if err != nil {
 		missing.look("a private copy: %v", err)
-		return binaries{}, missing
+		return missing
 	}
-	return copied, nil
+	return nil
 }
 
 // installForbidden takes any value for a yes that does not plainly say no.
@@ -67,32 +78,32 @@ func (p places) installForbidden() bool {
 }
 
 // ownCopy finds or makes the copy. One process of the machine works at a time; the others wait and find it made.
-func (p places) ownCopy(ctx context.Context, cache string, as account) (binaries, error) {
-	target := filepath.Join(cache, "postgresql-"+runtime.GOARCH)
-	if found, err := probeTree(ctx, target, as); err == nil {
-		return found, nil
+func (p places) ownCopy(ctx context.Context, cache string, wanted packaged) error {
+	target := filepath.Join(cache, wanted.folder+"-"+runtime.GOARCH)
+	if wanted.runs(ctx, target) == nil {
+		return nil
 	}
 	unlock, err := lockCache(ctx, cache)
 	if err != nil {
-		return binaries{}, err
+		return err
 	}
 	defer unlock()
-	if found, err := probeTree(ctx, target, as); err == nil {
-		return found, nil
+	if wanted.runs(ctx, target) == nil {
+		return nil
 	}
 	if err := ctx.Err(); err != nil {
-		return binaries{}, err
+		return err
 	}
-	fmt.Fprintf(p.announce, "devstack: found no PostgreSQL; unpacking the distribution's packages into %s (once; nothing is installed)\n", target)
-	if err := p.makeCopy(ctx, cache, target, as); err != nil {
-		return binaries{}, err
+	fmt.Fprintf(p.announce, "devstack: found no %s; unpacking the distribution's packages into %s (once; nothing is installed)\n", wanted.name, target)
+	if err := p.makeCopy(ctx, cache, target, wanted); err != nil {
+		return err
 	}
-	return probeTree(ctx, target, as)
+	return wanted.runs(ctx, target)
 }
 
 // makeCopy builds the copy beside its place and renames it there once it has been seen to run: a killed process leaves
 // something that nobody takes for a copy, and that the next one removes.
-func (p places) makeCopy(ctx context.Context, cache, target string, as account) error {
+func (p places) makeCopy(ctx context.Context, cache, target string, wanted packaged) error {
 	const unfinished = "unfinished-"
 	stale, _ := filepath.Glob(filepath.Join(cache, unfinished+"*"))
 	for _, dir := range stale {
@@ -110,7 +121,7 @@ func (p places) makeCopy(ctx context.Context, cache, target string, as account) 
 	if err := errors.Join(os.Mkdir(tree, 0o755), os.Chmod(cache, 0o755), os.Chmod(work, 0o755), os.Chmod(tree, 0o755)); err != nil {
 		return err
 	}
-	if err := p.fill(ctx, work, tree, as); err != nil {
+	if err := p.fill(ctx, work, tree, wanted); err != nil {
 		return err
 	}
 	// A copy that was there no longer runs. It goes only now, and with the rest.
@@ -120,51 +131,32 @@ func (p places) makeCopy(ctx context.Context, cache, target string, as account) 
 	return os.Rename(tree, target)
 }
 
-// fill unpacks the server, and the libraries it needs when the machine lacks some of them.
-func (p places) fill(ctx context.Context, work, tree string, as account) error {
+// fill unpacks the package, and the libraries it needs when the machine lacks some of them.
+func (p places) fill(ctx context.Context, work, tree string, wanted packaged) error {
 	apt, err := p.newApt(filepath.Join(work, "apt"))
 	if err != nil {
 		return err
 	}
 	// An unreachable third source must not keep us from what the others have: the next step judges.
 	updateErr := apt.update(ctx)
-	server, err := apt.newestServer(ctx)
+	name, err := wanted.choose(ctx, apt)
 	if err != nil {
 		return errors.Join(err, updateErr)
 	}
-	if err := apt.unpack(ctx, tree, server); err != nil {
+	if err := apt.unpack(ctx, tree, name); err != nil {
 		return errors.Join(err, updateErr)
 	}
-	if _, err := probeTree(ctx, tree, as); err == nil {
-		return nil
+	if err := wanted.runs(ctx, tree); err == nil || !wanted.libraries {
+		return err
 	}
-	libraries, err := apt.libraries(ctx, server)
+	libraries, err := apt.libraries(ctx, name)
 	if err != nil {
 		return err
 	}
 	if err := apt.unpack(ctx, tree, libraries...); err != nil {
 		return err
 	}
-	_, err = probeTree(ctx, tree, as)
-	return err
-}
-
-// probeTree probes an unpacked copy: on the machine's libraries, and if that fails on the copy's own.
-func probeTree(ctx context.Context, tree string, as account) (binaries, error) {
-	dirs, _ := filepath.Glob(filepath.Join(tree, "usr/lib/postgresql/*/bin"))
-	if len(dirs) == 0 {
-		return binaries{}, fmt.Errorf("no PostgreSQL in %s", tree)
-	}
-	dir := dirs[len(dirs)-1]
-	found, err := probe(ctx, dir, nil, as)
-	if err == nil {
-		return found, nil
-	}
-	libraries := libraryPath(tree)
-	if libraries == "" {
-		return binaries{}, err
-	}
-	return probe(ctx, dir, []string{"LD_LIBRARY_PATH=" + libraries}, as)
+	return wanted.runs(ctx, tree)
 }
 
 // libraryPath lists the folders of a copy that hold libraries.

@@ -40,6 +40,13 @@ exec cat %[1]s/depends`, dir))
 test -e %[1]s/broken && { echo "not a package" >&2; exit 2; }
 case "$2" in
 */lib*) mkdir -p "$3/usr/lib/x86_64-linux-gnu"; exit 0;;
+*/prometheus.deb)
+	mkdir -p "$3/usr/bin"
+	for name in prometheus promtool; do
+		printf '#!/bin/sh\necho "%%s, version 2.42.0+ds"\n' $name > "$3/usr/bin/$name"
+		chmod +x "$3/usr/bin/$name"
+	done
+	exit 0;;
 esac
 bin="$3/usr/lib/postgresql/16/bin"
 mkdir -p "$bin"

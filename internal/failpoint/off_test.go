@@ -15,7 +15,7 @@ func TestPointsCostNothing(t *testing.T) {
 	if err != nil {
 		t.Fatalf("go build: %v\n%s", err, report)
 	}
-	for _, function := range []string{"Hit", "Off"} {
+	for _, function := range []string{"Hit", "Off", "Armed"} {
 		if !strings.Contains(string(report), "can inline "+function+"\n") {
 			t.Errorf("%s is not inlined:\n%s", function, report)
 		}
@@ -31,6 +31,9 @@ func TestPointsDoNothing(t *testing.T) {
 	}
 	if Off(Fence) {
 		t.Error("the fence is off")
+	}
+	if Armed(ClaimBefore) {
+		t.Error("a point is armed")
 	}
 }
 

@@ -21,6 +21,10 @@ func Hit(p Point) error {
 // Off reports whether OPRUN_BREAK switches a rule off.
 func Off(s Switch) bool { return active.off[s] }
 
+// Armed reports whether OPRUN_FAILPOINTS has something happen at a point: for what passes it only then, since the ordinary
+// way has no place of that kind.
+func Armed(p Point) bool { return active.faults[p] != nil }
+
 // Injected is the error of a point that was told to fail. It looks like a connection that broke: whoever asks what to
 // do about it learns that nobody knows whether the thing was done.
 type Injected struct{ Point Point }

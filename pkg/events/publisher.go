@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // PublisherConfig is how a [Publisher] publishes. Its zero value works.
@@ -27,6 +28,10 @@ type PublisherConfig struct {
 
 	// StallWait is how long PublishAsync waits for one of them when there are so many. Default 30 s.
 	StallWait time.Duration
+
+	// TracerProvider makes a span of each publication, from its sending to its acknowledgement. Default: none are made,
+	// and a job carries the trace context of the caller's span.
+	TracerProvider trace.TracerProvider
 }
 
 func (c PublisherConfig) withDefaults() PublisherConfig {
@@ -49,7 +54,8 @@ func (c PublisherConfig) withDefaults() PublisherConfig {
 type Publisher struct {
 	js      jetstream.JetStream
 	config  PublisherConfig
-	invalid error // of the config or the connection; every publication tells it
+	tracer  trace.Tracer // nil: none
+	invalid error        // of the config or the connection; every publication tells it
 }
 
 // NewPublisher returns a publisher on the connection of js. It keeps its own account of what is not acknowledged, so
@@ -58,7 +64,11 @@ func NewPublisher(js jetstream.JetStream, config PublisherConfig) *Publisher {
 	config = config.withDefaults()
 	own, err := jetstream.New(js.Conn(),
 		jetstream.WithPublishAsyncMaxPending(config.MaxPending), jetstream.WithPublishAsyncTimeout(config.AckTimeout))
-	return &Publisher{own, config, errors.Join(err, config.Subjects.Validate())}
+	p := &Publisher{js: own, config: config, invalid: errors.Join(err, config.Subjects.Validate())}
+	if config.TracerProvider != nil {
+		p.tracer = config.TracerProvider.Tracer(TracerName)
+	}
+	return p
 }
 
 // Ack is the broker's word that a job is in the stream.
@@ -87,7 +97,9 @@ func (p *Publisher) Publish(ctx context.Context, request Request) (Ack, error) {
 	if err != nil {
 		return Ack{RequestID: request.RequestID}, err // nothing was sent
 	}
-	return pending.Wait(ctx)
+	ack, err := pending.Wait(ctx)
+	pending.sent(err) // also when the context has ended first
+	return ack, err
 }
 
 // PublishAsync sends one job and returns at once, unless MaxPending messages wait for their acknowledgements. Messages
@@ -101,8 +113,9 @@ func (p *Publisher) PublishAsync(ctx context.Context, request Request) (*Pending
 	if err != nil {
 		return nil, fmt.Errorf("publish %s: %w", request.Identity.Type, err)
 	}
-	pending := &Pending{publisher: p, msg: msg, ack: Ack{RequestID: request.RequestID}}
+	pending := &Pending{publisher: p, msg: msg, span: p.trace(ctx, &request, msg), ack: Ack{RequestID: request.RequestID}}
 	if err := pending.send(ctx); err != nil {
+		pending.sent(err)
 		return nil, err
 	}
 	return pending, nil
@@ -114,6 +127,7 @@ type Pending struct {
 	msg       *nats.Msg
 	future    jetstream.PubAckFuture
 	ack       Ack
+	span      trace.Span // until it has ended; nil: none
 	err       error
 	done      bool
 }
@@ -140,6 +154,7 @@ func (p *Pending) Wait(ctx context.Context) (Ack, error) {
 			return p.ack, explain(p.msg.Subject, ctx.Err())
 		}
 	}
+	p.sent(p.err)
 	return p.ack, p.err
 }
 

@@ -32,7 +32,7 @@ type Request struct {
 	RequestID string
 
 	Initiator               string // who asks; "" reads as "system"
-	TraceParent, TraceState string // W3C trace context; one that is not valid is left out
+	TraceParent, TraceState string // W3C trace context; one that is not valid is left out. "": that of the caller's span
 
 	// Coalesce has the broker suppress this request when another of the same identity was stored within its
 	// dedupe window. A suppressed request is answered with [Ack.Duplicate] and is nowhere else to be seen.

@@ -155,20 +155,18 @@ func (a *announcer) unheard(msg *nats.Msg) {
 	}
 }
 
-// tell makes the event and sends it, if somebody may listen. An event that is not sent is a lost one.
-func (a *announcer) tell(t topic, event func() Ended) {
+// tell makes the event and sends it, if somebody may listen, with these headers. An event that is not sent is a lost one.
+func (a *announcer) tell(t topic, event func() (Ended, nats.Header)) {
 	answer, maybe := a.wanted(t)
 	if !maybe {
 		return
 	}
-	body, err := json.Marshal(event())
+	run, header := event()
+	body, err := json.Marshal(run)
 	if err != nil {
 		return
 	}
-	subject := a.subjects.Terminal(string(t.outcome), t.scope, t.jobType)
-	if answer == "" { // the client refuses an empty one
-		_ = a.js.Conn().Publish(subject, body)
-		return
-	}
-	_ = a.js.Conn().PublishRequest(subject, answer, body)
+	_ = a.js.Conn().PublishMsg(&nats.Msg{
+		Subject: a.subjects.Terminal(string(t.outcome), t.scope, t.jobType), Reply: answer, Header: header, Data: body,
+	})
 }

@@ -127,6 +127,18 @@ func TestEndsAreTold(t *testing.T) {
 		s.wantTold(h, s.publish(`{"key":"a"}`))
 	})
 
+	t.Run("with the trace of who asked for the run", func(t *testing.T) {
+		t.Parallel()
+		s := newStack(t)
+		h := s.listen()
+		s.start(writing(), Config{})
+		traced := s.publish(`{"key":"a"}`, func(r *events.Request) { r.TraceParent = producerTrace })
+		s.wantTold(h, traced)
+		if got := h.of(traced)[0].Header.Get(events.HeaderTraceParent); got != producerTrace {
+			t.Errorf("the event's traceparent is %q", got)
+		}
+	})
+
 	t.Run("of a workspace's own run", func(t *testing.T) {
 		t.Parallel()
 		s := newStack(t)
@@ -227,7 +239,7 @@ func TestAnnouncer(t *testing.T) {
 	of := func(i int) topic {
 		return topic{oprun.Succeeded, dedupe.Tenant(s.tenant), fmt.Sprintf("test.kind_%d", i)}
 	}
-	tell := func(t topic) { a.tell(t, func() Ended { return Ended{} }) }
+	tell := func(t topic) { a.tell(t, func() (Ended, nats.Header) { return Ended{}, nil }) }
 	silent := func(t topic) bool {
 		a.mu.Lock()
 		defer a.mu.Unlock()

@@ -19,6 +19,7 @@ type attempt struct {
 	work   *Work
 	end    conclusion
 	began  time.Time
+	span   *attemptSpan // nil: none
 
 	cancel  context.CancelCauseFunc // of the handler's context; nil until it runs
 	cancels sync.Mutex              // guards cancel and cause
@@ -102,7 +103,7 @@ func (w *Worker) start(d *delivery, answer oprun.Answer, sent time.Time) {
 
 // run waits for the attempt's turn, runs the handler and notes what it came to.
 func (w *Worker) run(a *attempt) {
-	ctx := a.context(w.handling)
+	ctx := a.context(w.tracing.begin(w.handling, a))
 	defer ctx.release()
 	leave, ok := w.turn(ctx, a.spec.handler.slots)
 	a.began = time.Now()
@@ -117,7 +118,10 @@ func (w *Worker) run(a *attempt) {
 	m.running.Inc()
 	defer m.running.Dec()
 	err := errGoexit
-	defer func() { a.end = a.conclude(err, context.Cause(ctx)) }()
+	defer func() {
+		a.end = a.conclude(err, context.Cause(ctx))
+		a.returned()
+	}()
 	err = call(ctx, a.spec.handler, a.work)
 }
 

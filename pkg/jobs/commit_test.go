@@ -101,6 +101,15 @@ func TestCommit(t *testing.T) {
 			},
 			outcome: oprun.Failed,
 		},
+		"whose fn ends the transaction by a statement is an error": {
+			handle: func(ctx context.Context, job *Job[keyed]) error {
+				return job.Commit(ctx, func(tx pgx.Tx) error {
+					_, err := tx.Exec(ctx, "rollback")
+					return errors.Join(effectIn(ctx, job)(tx), err)
+				})
+			},
+			outcome: oprun.Failed, effects: 3, // outside of any transaction, at each attempt
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"oprun.example/pkg/events"
 	"oprun.example/pkg/oprun"
@@ -29,6 +30,9 @@ type Config struct {
 	Worker       uuid.UUID             // shown as claimed_by; default a random one
 	Registry     prometheus.Registerer // default: one of its own
 	Logger       *slog.Logger          // default slog.Default()
+
+	// TracerProvider makes a span of each attempt (docs/tracing.md). Default: none are made, at no cost.
+	TracerProvider trace.TracerProvider
 }
 
 func (c Config) withDefaults() Config {

@@ -17,8 +17,10 @@ import (
 // says that nobody knows. An error about one of the args names its index.
 //
 // A RequestID is of one request alone, and refused when there are more.
-func (d *Dispatcher) DispatchMany(ctx context.Context, scope dedupe.Scope, jobType string, args ...any) ([]Dispatched, error) {
-	requests, err := d.requests(scope, jobType, args)
+func (d *Dispatcher) DispatchMany(ctx context.Context, scope dedupe.Scope, jobType string, args ...any) (made []Dispatched, err error) {
+	ctx, span := d.span(ctx, jobType)
+	defer func() { endDispatch(span, err, made...) }()
+	requests, err := d.requests(ctx, scope, jobType, args)
 	if err != nil {
 		return nil, err
 	}
@@ -34,8 +36,10 @@ func (d *Dispatcher) DispatchMany(ctx context.Context, scope dedupe.Scope, jobTy
 }
 
 // DispatchManyTx is [Dispatcher.DispatchMany] in the caller's transaction; see [Dispatcher.DispatchTx].
-func (d *Dispatcher) DispatchManyTx(ctx context.Context, tx pgx.Tx, scope dedupe.Scope, jobType string, args ...any) ([]Dispatched, error) {
-	requests, err := d.requests(scope, jobType, args)
+func (d *Dispatcher) DispatchManyTx(ctx context.Context, tx pgx.Tx, scope dedupe.Scope, jobType string, args ...any) (made []Dispatched, err error) {
+	ctx, span := d.span(ctx, jobType)
+	defer func() { endDispatch(span, err, made...) }()
+	requests, err := d.requests(ctx, scope, jobType, args)
 	if err != nil {
 		return nil, err
 	}
@@ -48,14 +52,14 @@ func (d *Dispatcher) DispatchManyTx(ctx context.Context, tx pgx.Tx, scope dedupe
 }
 
 // requests checks all that is asked for before any of it is.
-func (d *Dispatcher) requests(scope dedupe.Scope, jobType string, args []any) ([]oprun.Request, error) {
+func (d *Dispatcher) requests(ctx context.Context, scope dedupe.Scope, jobType string, args []any) ([]oprun.Request, error) {
 	if len(args) > 1 && d.options.RequestID != "" {
 		return nil, errors.New("dispatch many: a request id is of one request: dispatch them one by one, each with its own")
 	}
 	requests := make([]oprun.Request, len(args))
 	for i, a := range args {
 		var err error
-		if requests[i], err = d.request(scope, jobType, a); err != nil {
+		if requests[i], err = d.request(ctx, scope, jobType, a); err != nil {
 			return nil, fmt.Errorf("args %d of %d: %w", i, len(args), err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go"
+	"go.opentelemetry.io/otel/trace"
 
 	"oprun.example/pkg/catalog"
 	"oprun.example/pkg/dedupe"
@@ -23,6 +24,7 @@ type Dispatcher struct {
 	ledger  *oprun.Ledger
 	catalog *catalog.Catalog
 	waker   *waker
+	tracer  trace.Tracer // nil: none
 	options DispatchOptions
 
 	subjects events.Subjects
@@ -32,6 +34,9 @@ type Dispatcher struct {
 type DispatcherConfig struct {
 	Stream   string          // whose workers are woken; default JOBS
 	Subjects events.Subjects // the workers'; for [Dispatcher.Wait]
+
+	// TracerProvider makes a span of each call. Default: none are made, and a run keeps the trace context of the caller's span.
+	TracerProvider trace.TracerProvider
 }
 
 // DispatchOptions are what a request may say beyond its input; see [Dispatcher.With].
@@ -59,9 +64,11 @@ type Dispatched struct {
 // [Dispatcher.Dispatch]; nil leaves the run to a relay's next look (Config.Poll of the workers).
 func NewDispatcher(ledger *oprun.Ledger, cat *catalog.Catalog, conn *nats.Conn, config DispatcherConfig) *Dispatcher {
 	config.Stream = cmp.Or(config.Stream, events.DefaultTopology().Stream)
-	return &Dispatcher{
-		ledger: ledger, catalog: cat, waker: &waker{conn: conn, subject: events.WakeSubject(config.Stream)}, subjects: config.Subjects,
+	d := &Dispatcher{ledger: ledger, catalog: cat, waker: &waker{conn: conn, subject: events.WakeSubject(config.Stream)}, subjects: config.Subjects}
+	if config.TracerProvider != nil {
+		d.tracer = config.TracerProvider.Tracer(events.TracerName)
 	}
+	return d
 }
 
 // With returns a copy that dispatches with these options, and with no others.
@@ -77,8 +84,10 @@ func (d *Dispatcher) With(options DispatchOptions) *Dispatcher {
 // What a worker would bury is refused with an [*events.Refusal]. Other errors to test for are oprun.ErrScopeUnknown,
 // oprun.ErrOlderThanRetention (a request id from before what the ledger keeps) and oprun.Unavailable: then nobody
 // knows whether the run exists, and only a request with a RequestID can be asked again without a doubt.
-func (d *Dispatcher) Dispatch(ctx context.Context, scope dedupe.Scope, jobType string, args any) (Dispatched, error) {
-	request, err := d.request(scope, jobType, args)
+func (d *Dispatcher) Dispatch(ctx context.Context, scope dedupe.Scope, jobType string, args any) (made Dispatched, err error) {
+	ctx, span := d.span(ctx, jobType)
+	defer func() { endDispatch(span, err, made) }()
+	request, err := d.request(ctx, scope, jobType, args)
 	if err != nil {
 		return Dispatched{}, err
 	}
@@ -98,8 +107,10 @@ func (d *Dispatcher) Dispatch(ctx context.Context, scope dedupe.Scope, jobType s
 //
 // The transaction is to be of the isolation level read committed: a stricter one fails to serialise where this one joins
 // what another has just made.
-func (d *Dispatcher) DispatchTx(ctx context.Context, tx pgx.Tx, scope dedupe.Scope, jobType string, args any) (Dispatched, error) {
-	request, err := d.request(scope, jobType, args)
+func (d *Dispatcher) DispatchTx(ctx context.Context, tx pgx.Tx, scope dedupe.Scope, jobType string, args any) (made Dispatched, err error) {
+	ctx, span := d.span(ctx, jobType)
+	defer func() { endDispatch(span, err, made) }()
+	request, err := d.request(ctx, scope, jobType, args)
 	if err != nil {
 		return Dispatched{}, err
 	}
@@ -111,7 +122,7 @@ func (d *Dispatcher) DispatchTx(ctx context.Context, tx pgx.Tx, scope dedupe.Sco
 }
 
 // request checks what is asked for as a worker would check it on the wire, and computes what makes it the same as another.
-func (d *Dispatcher) request(scope dedupe.Scope, jobType string, args any) (r oprun.Request, err error) {
+func (d *Dispatcher) request(ctx context.Context, scope dedupe.Scope, jobType string, args any) (r oprun.Request, err error) {
 	job, err := d.declared(scope, jobType)
 	if err != nil {
 		return r, fmt.Errorf("dispatch: %w", err)
@@ -119,7 +130,7 @@ func (d *Dispatcher) request(scope dedupe.Scope, jobType string, args any) (r op
 	r = oprun.Request{
 		RunAt: d.options.RunAt, InitiatorName: d.options.Initiator, InitiatorID: d.options.InitiatorID,
 		MaxAttempts: job.Retry.MaxAttempts, Once: job.IdentityMode == dedupe.OnceMode, Cools: job.Cooldown > 0,
-		Follows: job.OnDuplicate == catalog.FollowUp,
+		Follows: job.OnDuplicate == catalog.FollowUp, Context: asking(ctx).Context(),
 	}
 	if r.Input, err = d.input(job, args); err != nil {
 		return r, fmt.Errorf("dispatch %s: %w", jobType, err)

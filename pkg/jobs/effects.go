@@ -73,7 +73,9 @@ func (w *Worker) carryOut(batch []*attempt) (left, blocked []*attempt) {
 	var group []oprun.Queued
 	var settled []oprun.Settled
 	again, broken, locked := false, 0, 0
+	span := w.tracing.group(batch)
 	_, err := w.ask(w.settling, "effects", len(batch), func(ctx context.Context) (err error) {
+		ctx = inSpan(ctx, span)
 		if again { // the last try may have been carried out: only what was not is sent once more
 			switch batch, err = w.notEnded(ctx, batch); {
 			case oprun.Locked(err) && locked < lockedTries: // a session of which Postgres does not know yet that it is dead
@@ -93,6 +95,7 @@ func (w *Worker) carryOut(batch []*attempt) (left, blocked []*attempt) {
 		}
 		return err
 	})
+	endGroup(span, err)
 	switch {
 	case err != nil:
 		w.leave(batch, err)
@@ -185,7 +188,7 @@ func (w *Worker) failed(a *attempt, err, cause error) {
 // that are blocked cost it none.
 func (w *Worker) carryOutAlone(a *attempt) {
 	a.ending.Store(false)
-	ctx := a.context(w.handling)
+	ctx := a.context(a.traced(w.handling))
 	defer ctx.release()
 	leave, err := w.ledger.TurnAlone(ctx)
 	if err != nil {

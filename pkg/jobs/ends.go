@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
 
 	"oprun.example/pkg/oprun"
 )
@@ -27,7 +28,10 @@ func (w *Worker) ended(a *attempt, outcome oprun.Outcome) {
 		m.attempts[result].Inc()
 	}
 	w.logEnd(a, outcome, took)
-	w.announcer.tell(topic{outcome, a.work.Scope, a.work.Type}, func() Ended { return w.endedOf(a, outcome) })
+	w.announcer.tell(topic{outcome, a.work.Scope, a.work.Type}, func() (Ended, nats.Header) {
+		return w.endedOf(a, outcome), a.work.traceHeader()
+	})
+	a.endSpan(outcome, result)
 }
 
 // logEnd writes the one line of a run's end. The common case is for those who ask for it.
@@ -53,6 +57,7 @@ func (w *Worker) parked(a *attempt) {
 		m.retries.Inc()
 	}
 	w.log.Info("run queued again", "run", a.work, "result", string(a.end.ended), "delay_seconds", a.end.delay.Seconds())
+	a.endSpan(oprun.Pending, a.end.ended)
 }
 
 // refused deals with attempts whose result the ledger did not take. One whose commit had no answer may have ended its
@@ -89,6 +94,7 @@ func (w *Worker) refused(these []*attempt) (locked []*attempt) {
 		w.hands.remove(a.delivery)
 		a.spec.metrics.attempts[oprun.AttemptFenced].Inc()
 		w.log.Warn("attempt fenced", "run", a.work)
+		a.endSpan("", oprun.AttemptFenced)
 	}
 	w.recordFenced(late)
 	return nil
@@ -110,6 +116,7 @@ func (w *Worker) recordFenced(late []oprun.Hold) {
 func (w *Worker) leave(these []*attempt, err error) {
 	for _, a := range these {
 		w.log.Error("result not taken", "run", a.work, "error", err)
+		a.endSpan("", a.end.ended)
 		w.hands.remove(a.delivery)
 	}
 }

@@ -173,6 +173,7 @@ func (w *Worker) park(parked []*attempt, left *rest) {
 			w.ended(a, outcome)
 		case tries > 1 && a.end.ended == "": // given back by an earlier try, or fenced: the next delivery has the answer
 			w.hands.remove(a.delivery)
+			a.endSpan(oprun.Pending, "")
 		default:
 			left.refused = append(left.refused, a)
 		}
@@ -184,6 +185,7 @@ func (a *attempt) requeue() oprun.Requeue {
 	return oprun.Requeue{
 		Hold: a.hold, Delay: a.end.delay, GiveBack: a.end.giveBack, Input: a.work.Input,
 		Ended: a.end.ended, Error: a.end.text, Failures: r.Failures, Cause: a.end.cause,
+		Trace: a.origin(),
 	}
 }
 

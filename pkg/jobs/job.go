@@ -28,7 +28,7 @@ type Work struct {
 	MaxAttempts int
 	Initiator   string
 	Input       []byte // one JSON object
-	TraceParent string // W3C trace context of the producer, or ""
+	TraceParent string // W3C trace context for what the attempt asks of others: its span's, else the producer's, or ""
 	TraceState  string
 
 	ledger  *oprun.Ledger
@@ -46,6 +46,8 @@ type Work struct {
 	queued   []oprun.Statement
 	misused  error // of the first that cannot be queued
 	sealed   bool  // no more are taken: Commit is ending the run, or has, or the handler has returned
+	sent     bool  // Commit has sent the end of the run
+	late     bool  // one came when no more were taken
 	returned bool  // the handler has
 }
 
@@ -93,13 +95,14 @@ func (w *Work) Commit(ctx context.Context, fn func(tx pgx.Tx) error) error {
 	outcome, err := w.commit(ctx, fn)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err != nil {
+	switch {
+	case err == nil:
+		w.committed = outcome
+	case w.committed == "": // not by another at the same time
 		w.counts, w.failures, w.failed = counts, failures, err
-		w.queued, w.sealed = w.queued[:queued], w.returned
-		return err
+		w.queued, w.sealed, w.sent = w.queued[:queued], w.returned, false
 	}
-	w.committed = outcome
-	return nil
+	return err
 }
 
 // land notes that the run has ended, with the queued statements.
@@ -136,14 +139,13 @@ func (w *Work) commit(ctx context.Context, fn func(tx pgx.Tx) error) (oprun.Outc
 	if err := failpoint.Hit(failpoint.FinishBefore); err != nil {
 		return "", err
 	}
+	if err := w.goes(); err != nil {
+		return "", err
+	}
 	result := w.result(conclusion{outcome: oprun.Succeeded, ended: oprun.AttemptSucceeded})
 	w.attempt.ending.Store(true)
-	err = w.ledger.On(tx).Finish(ctx, result)
-	if err == nil {
-		err = failpoint.Hit(failpoint.CommitBefore)
-	}
-	if err == nil {
-		err = w.commitTx(ctx, tx, result.Hold)
+	if err = tx.Land(ctx, result); err != nil {
+		err = w.settle(ctx, result.Hold, err)
 	}
 	if err != nil {
 		w.attempt.ending.Store(false)
@@ -152,23 +154,12 @@ func (w *Work) commit(ctx context.Context, fn func(tx pgx.Tx) error) (oprun.Outc
 	return result.Outcome, err
 }
 
-// commitTx commits the effects and the end of the run.
-func (w *Work) commitTx(ctx context.Context, tx pgx.Tx, hold oprun.Hold) error {
-	err := tx.Commit(ctx)
-	if err == nil {
-		err = failpoint.Hit(failpoint.CommitAfter)
-	}
-	if err != nil {
-		return w.settle(ctx, hold, err)
-	}
-	return nil
-}
-
 // settle finds out what became of a commit that was not answered: nil when it did happen. It asks until the
 // database answers or the attempt's time is over; after that the worker asks once more, before it calls the attempt
-// fenced.
+// fenced. That a lock was not to be had is an answer.
 func (w *Work) settle(ctx context.Context, hold oprun.Hold, commitErr error) error {
-	for wait := newPause(); oprun.Unavailable(commitErr) && ctx.Err() == nil; wait.sleep(ctx) {
+	unclear := oprun.Unavailable(commitErr) && !oprun.Locked(commitErr)
+	for wait := newPause(); unclear && ctx.Err() == nil; wait.sleep(ctx) {
 		done, err := w.ledger.Confirm(ctx, []oprun.Hold{hold})
 		if _, ours := done[hold.RunID]; ours {
 			return nil
@@ -177,7 +168,7 @@ func (w *Work) settle(ctx context.Context, hold oprun.Hold, commitErr error) err
 			break
 		}
 	}
-	return fmt.Errorf("commit effects: %w", commitErr)
+	return commitErr
 }
 
 // result is what the ledger is told, with the counts and failures of the handler.
@@ -214,8 +205,16 @@ func (w *Work) end() oprun.Outcome {
 
 // LogValue shows what a log line needs of an attempt; never the input.
 func (w *Work) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("run_id", w.RunID.String()), slog.String("job_type", w.Type),
+	attrs := append(make([]slog.Attr, 0, 6), slog.String("run_id", w.RunID.String()), slog.String("job_type", w.Type),
 		slog.String("scope", w.Scope.String()), slog.Int("attempt", w.Attempt))
+	traceID, spanID := w.traceIDs()
+	if traceID != "" {
+		attrs = append(attrs, slog.String("trace_id", traceID))
+	}
+	if spanID != "" {
+		attrs = append(attrs, slog.String("span_id", spanID))
+	}
+	return slog.GroupValue(attrs...)
 }
 
 // pause is a growing wait between tries.

@@ -45,14 +45,14 @@ func (o *Operator) Retry(ctx context.Context, runID uuid.UUID, initiator string)
 	if !InStream(old) || old.OriginTime == nil {
 		return oprun.Run{}, noInput
 	}
-	input, err := readOrigin(ctx, o.js, o.subjects, origin{old.ID, old.Scope(), old.Type, *old.OriginStream, uint64(*old.OriginSeq), *old.OriginTime})
+	message, err := readOrigin(ctx, o.js, o.subjects, origin{old.ID, old.Scope(), old.Type, *old.OriginStream, uint64(*old.OriginSeq), *old.OriginTime})
 	if errors.Is(err, events.ErrNoMessage) {
 		return oprun.Run{}, fmt.Errorf("%w, and %w", noInput, err)
 	}
 	if err != nil {
 		return oprun.Run{}, fmt.Errorf("retry run %s: %w", runID, err)
 	}
-	return o.ledger.Retry(ctx, runID, initiator, input)
+	return o.ledger.Retry(ctx, runID, initiator, message.Input)
 }
 
 // InStream reports whether a run that keeps no input may get it back from the stream: it came from there.

@@ -22,22 +22,22 @@ type origin struct {
 	time    time.Time // in whole microseconds
 }
 
-// readOrigin reads the payload of a message-first run back from the stream. The error is events.ErrNoMessage only when
+// readOrigin reads the message of a message-first run back from the stream. The error is events.ErrNoMessage only when
 // the stream's leader says that it is gone, or has another message under the number: a time-out is never "lost", nor is a
 // message that these subjects or this version cannot read.
-func readOrigin(ctx context.Context, js jetstream.JetStream, subjects events.Subjects, from origin) ([]byte, error) {
+func readOrigin(ctx context.Context, js jetstream.JetStream, subjects events.Subjects, from origin) (events.Job, error) {
 	message, err := events.ReadBack(ctx, js, from.stream, from.seq)
 	if err != nil {
-		return nil, err
+		return events.Job{}, err
 	}
 	if !message.StoredAt.Truncate(time.Microsecond).Equal(from.time) {
-		return nil, events.ErrNoMessage // another message under this number, even if it is of the same request
+		return events.Job{}, events.ErrNoMessage // another message under this number, even if it is of the same request
 	}
 	job, own := from.decode(subjects, message)
 	if !own {
-		return nil, fmt.Errorf("message %d of stream %s is that of run %s, and cannot be read", from.seq, from.stream, from.runID)
+		return events.Job{}, fmt.Errorf("message %d of stream %s is that of run %s, and cannot be read", from.seq, from.stream, from.runID)
 	}
-	return job.Input, nil
+	return job, nil
 }
 
 // decode reads a message that stands where the run came from, and tells whether it is the run's own: a stream that was

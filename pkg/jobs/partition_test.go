@@ -32,8 +32,11 @@ func TestWorkerWithoutLedger(t *testing.T) {
 	s.eventually("it to pull again", func() bool { return s.consumer().NumWaiting > 2 })
 }
 
-// Commits never arrive, and Postgres goes on to believe in their sessions, which keep their runs locked for hours. The
-// worker goes on with its other jobs meanwhile; the runs end when the sessions are gone.
+// inTheMiddle are the sessions that wait for the rest of a request.
+const inTheMiddle = "datname = current_database() and state = 'active' and wait_event = 'ClientRead'"
+
+// The ends of runs arrive and the COMMIT behind them never does, and Postgres goes on to believe in their sessions, which keep
+// their runs locked for hours. The worker goes on with its other jobs meanwhile; the runs end when the sessions are gone.
 func TestStrandedCommits(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
@@ -42,7 +45,7 @@ func TestStrandedCommits(t *testing.T) {
 	_, ledger := s.openLedger(line.url)
 	s.catalog = testCatalog(t, patientJob())
 	const stranded, jobs = 2 * lanes, 50
-	line.strandRequests(stranded, "commit\x00")
+	line.tearRequests(stranded, endOfCommit)
 	runs := s.publishAll(repeat(stranded, func(i int) string { return fmt.Sprintf(`{"key":"stranded %d"}`, i) }))
 	s.startOn(s.js, ledger, handling(func(ctx context.Context, job *Job[keyed]) error {
 		if strings.HasPrefix(job.Args.Key, "stranded") {
@@ -51,7 +54,7 @@ func TestStrandedCommits(t *testing.T) {
 		return nil
 	}), Config{})
 	s.eventually("the commits to be stranded", func() bool {
-		return s.count("select count(*) from pg_stat_activity where datname = current_database() and state = 'idle in transaction'") == stranded
+		return s.count("select count(*) from pg_stat_activity where "+inTheMiddle) == stranded
 	})
 	s.eventually("the leases to end", func() bool {
 		return s.count("select count(*) from oprun.operation_runs where lease_expires_at < now()") == stranded
@@ -62,7 +65,7 @@ func TestStrandedCommits(t *testing.T) {
 	s.eventually("the other jobs to end", func() bool {
 		return s.count("select count(*) from oprun.operation_runs where completed_at is not null") == jobs
 	})
-	s.exec("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and state = 'idle in transaction'")
+	s.exec("select pg_terminate_backend(pid) from pg_stat_activity where " + inTheMiddle)
 	s.settled(jobs + stranded)
 	s.acknowledged()
 	s.wantOneEffectEach(runs...)

@@ -168,7 +168,7 @@ func (w *Worker) question(d *delivery) (q oprun.Delivery, err error) {
 	q = oprun.Delivery{
 		RunID: d.job.RunID, Named: true, Token: d.token, Lease: d.spec.job.Lease, MaxAttempts: d.spec.job.Retry.MaxAttempts,
 		Seq: d.message.Seq, StoredAt: d.message.StoredAt, Initiator: d.job.Initiator,
-		Identity: dedupe.Identity{Scope: d.job.Scope, Type: d.job.Type}, Input: d.job.Input,
+		Identity: dedupe.Identity{Scope: d.job.Scope, Type: d.job.Type}, Input: d.job.Input, Trace: traceOf(&d.job),
 		Once: d.spec.job.IdentityMode == dedupe.OnceMode, Cools: d.spec.job.Cooldown > 0, Follows: d.spec.follows(),
 	}
 	if d.job.RunID != uuid.Nil {

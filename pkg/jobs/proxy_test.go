@@ -3,6 +3,7 @@ package jobs
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"net/url"
@@ -28,6 +29,7 @@ type proxy struct {
 	lost    chan struct{} // closed when it was
 	strand  []byte        // what holds this never arrives, so many times
 	strands int
+	torn    bool // but for what comes before its last statement
 	conns   map[net.Conn]bool
 	closed  bool
 }
@@ -78,7 +80,14 @@ func (p *proxy) loseReplyTo(text string) <-chan struct{} {
 func (p *proxy) strandRequests(n int, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.strand, p.strands = []byte(text), n
+	p.strand, p.strands, p.torn = []byte(text), n, false
+}
+
+// tearRequests is strandRequests for the last statement of each request: those before it arrive.
+func (p *proxy) tearRequests(n int, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.strand, p.strands, p.torn = []byte(text), n, true
 }
 
 func (p *proxy) close() {
@@ -135,8 +144,8 @@ type relayed struct {
 	stranded bool // the session outlives its client
 }
 
-// copy passes on what look allows, until either side is closed.
-func (r *relayed) copy(to, from net.Conn, look func([]byte) error) {
+// copy passes on as much as look allows, until it has an error or either side is closed.
+func (r *relayed) copy(to, from net.Conn, look func([]byte) (int, error)) {
 	defer func() {
 		_ = r.client.Close()
 		r.mu.Lock()
@@ -155,16 +164,14 @@ func (r *relayed) copy(to, from net.Conn, look func([]byte) error) {
 		flowing := r.flowing
 		r.proxy.mu.Unlock()
 		<-flowing
-		if err := look(buffer[:n]); err != nil {
-			return
-		}
-		if _, err := to.Write(buffer[:n]); err != nil {
+		pass, stop := look(buffer[:n])
+		if _, err := to.Write(buffer[:pass]); err != nil || stop != nil {
 			return
 		}
 	}
 }
 
-func (r *relayed) asked(sent []byte) error {
+func (r *relayed) asked(sent []byte) (pass int, err error) {
 	r.proxy.mu.Lock()
 	defer r.proxy.mu.Unlock()
 	r.mu.Lock()
@@ -175,17 +182,31 @@ func (r *relayed) asked(sent []byte) error {
 	if r.strands > 0 && bytes.Contains(sent, r.strand) {
 		r.strands--
 		r.stranded = true
-		return fmt.Errorf("the request is lost")
+		if r.torn {
+			pass = lastStatement(sent)
+		}
+		return pass, fmt.Errorf("the request is lost")
 	}
-	return nil
+	return len(sent), nil
 }
 
-func (r *relayed) answered([]byte) error {
+// lastStatement is where the last statement of a request in the extended protocol begins: with a Bind. Each message is its
+// type, its length and its body.
+func lastStatement(sent []byte) (at int) {
+	for next := 0; next+5 <= len(sent); next += 1 + int(binary.BigEndian.Uint32(sent[next+1:])) {
+		if sent[next] == 'B' {
+			at = next
+		}
+	}
+	return at
+}
+
+func (r *relayed) answered(got []byte) (pass int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.losing {
-		return nil
+		return len(got), nil
 	}
 	close(r.lost)
-	return fmt.Errorf("the reply is lost")
+	return 0, fmt.Errorf("the reply is lost")
 }

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -24,7 +25,11 @@ import (
 //
 // When the handler returns an error, or panics, nothing is carried out. Failures that were recorded make the success a
 // partial one, as ever. What was queued before or during a Commit is carried out in the transaction of that Commit: what
-// was queued before it, before fn. To queue when the run has been committed is a programming error, and panics.
+// was queued before it, before fn.
+//
+// A statement that comes too late is not carried out. While a Commit is about to end the run, which only another goroutine
+// can be in time for, that Commit fails, and so does each one after it. Once the Commit is on its way, or the handler has
+// returned, nothing can be done but say so in the log, as an error: wait for what queues before you commit or return.
 //
 // The arguments are not copied: leave alone what they point to; pgx.NamedArgs may stand in their place. The text is one
 // statement as Postgres prepares it: no BEGIN, COMMIT or the like (the job fails with oprun.ErrNotQueueable). Jobs that use
@@ -47,13 +52,28 @@ func (w *Work) Queue(sql string, args ...any) {
 	w.queued = append(w.queued, statement)
 }
 
-// tooLate is said aloud: the statement will never be carried out. A goroutine that outlives its handler must not take the
-// process down with it, which is all that a panic would do there.
+// errQueuedLate is the error of a Commit behind whose last statement another was queued.
+var errQueuedLate = errors.New("a statement was queued while the commit was ending the run, and would not have been carried out: " +
+	"wait for what queues")
+
+// tooLate makes sure that a statement which will never be carried out is missed: by the Commit that is ending the run, or
+// else in the log. It is often a goroutine that outlives its handler, in which a panic would end the process.
 func (w *Work) tooLate() {
-	w.log.Error("statement queued too late", "run", w)
-	if !w.returned {
-		panic("jobs: Queue after Commit: the run has ended, and this statement would never be carried out")
+	w.late = true
+	if w.sent || w.returned {
+		w.log.Error("statement queued too late", "run", w)
 	}
+}
+
+// goes returns nil when a Commit may send the end of the run: from then on it hears of no late statement any more.
+func (w *Work) goes() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.late {
+		return errQueuedLate
+	}
+	w.sent = true
+	return nil
 }
 
 // seal takes no more statements, unless some have been queued behind the first n: those it returns.

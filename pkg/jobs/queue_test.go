@@ -81,7 +81,7 @@ func TestQueueAndHandler(t *testing.T) {
 			},
 			outcome: oprun.Succeeded, effects: 2,
 		},
-		"what is queued after a commit is a panic that comes too late": {
+		"what is queued after a commit comes too late": {
 			handle: func(ctx context.Context, job *Job[keyed]) error {
 				if err := job.Commit(ctx, effectIn(ctx, job)); err != nil {
 					return err

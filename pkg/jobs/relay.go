@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"go.opentelemetry.io/otel/trace"
 
 	"oprun.example/internal/failpoint"
 	"oprun.example/pkg/dedupe"
@@ -45,7 +46,8 @@ func (w *Worker) everyOrWoken(ctx context.Context, woken <-chan struct{}, step f
 // relayLoop publishes queued runs that are due: retries, runs left by dead workers, and runs that were born in the
 // ledger. Every worker relays, each what no other has taken; the broker drops what two of them publish all the same.
 func (w *Worker) relayLoop(ctx context.Context) {
-	bell := make(chan struct{}, 1) // written by whoever rings, never closed; rings that come while one waits are that one
+	bell := make(chan struct{}, 1)                               // written by whoever rings, never closed; rings that come while one waits are that one
+	ctx = trace.ContextWithSpanContext(ctx, trace.SpanContext{}) // what it publishes belongs to none of the worker's spans
 	r := newRelay(w, bell)
 	defer r.alarm.Stop()
 	deafen := w.wakeUps(bell)
@@ -149,18 +151,16 @@ func (r *relay) launchAll(ctx context.Context, look time.Time, due []oprun.DueRu
 // launch publishes one run. Nothing and no error means that the run has ended as lost.
 func (r *relay) launch(ctx context.Context, run oprun.DueRun) (*events.Pending, error) {
 	if run.Input == nil {
-		input, err := r.recover(ctx, run)
-		if err != nil || input == nil {
+		if err := r.recover(ctx, &run); err != nil || run.Input == nil {
 			return nil, err
 		}
-		run.Input = input
 	}
 	if err := failpoint.Hit(failpoint.PublishBefore); err != nil {
 		return nil, err
 	}
 	return r.publisher.PublishAsync(ctx, events.Request{
 		Identity: dedupe.Identity{Scope: run.Scope, Type: run.Type}, Input: run.Input, RunID: run.ID,
-		DispatchNo: run.DispatchNo, Initiator: run.Initiator,
+		DispatchNo: run.DispatchNo, Initiator: run.Initiator, TraceParent: run.Trace.Parent, TraceState: run.Trace.State,
 	})
 }
 
@@ -219,26 +219,28 @@ func (r *relay) ahead(ctx context.Context) (func(run oprun.DueRun) bool, error) 
 
 // recover reads a message-first run's payload back from the stream and keeps it in the row. No payload and no error
 // means that there is nothing to publish now: the run has ended as lost, or somebody is at it.
-func (r *relay) recover(ctx context.Context, run oprun.DueRun) ([]byte, error) {
-	input, err := readOrigin(ctx, r.js, r.config.Subjects, origin{run.ID, run.Scope, run.Type, run.OriginStream, run.OriginSeq, run.OriginTime})
+func (r *relay) recover(ctx context.Context, run *oprun.DueRun) error {
+	job, err := readOrigin(ctx, r.js, r.config.Subjects, origin{run.ID, run.Scope, run.Type, run.OriginStream, run.OriginSeq, run.OriginTime})
 	if err == nil {
-		kept, err := r.ledger.KeepInput(ctx, run.ID, input)
-		if !kept {
-			input = nil
+		kept, err := r.ledger.KeepInput(ctx, run.ID, job.Input, traceOf(&job))
+		if kept {
+			run.Input, run.Trace = job.Input, traceOf(&job)
 		}
-		return input, err
+		return err
 	}
 	foreign := run.OriginStream != r.config.Stream
 	if !foreign && !errors.Is(err, events.ErrNoMessage) {
-		return nil, err
+		return err
 	}
-	if spare, err := r.ledger.TakeSpare(ctx, run.ID); err != nil || spare != nil {
-		return spare, err
+	spare, failed := r.ledger.TakeSpare(ctx, run.ID)
+	if failed != nil || spare != nil {
+		run.Input = spare
+		return failed
 	}
 	if foreign { // it is for that one's relays to say that it is lost
-		return nil, errors.Join(err, r.ledger.Postpone(ctx, []oprun.Publication{{RunID: run.ID, DispatchNo: run.DispatchNo}}, 2*r.ackWait))
+		return errors.Join(err, r.ledger.Postpone(ctx, []oprun.Publication{{RunID: run.ID, DispatchNo: run.DispatchNo}}, 2*r.ackWait))
 	}
-	return nil, r.end(ctx, run, oprun.MessageLost)
+	return r.end(ctx, *run, oprun.MessageLost)
 }
 
 // end ends a run that can never be published, unless it has moved on meanwhile.

@@ -24,11 +24,12 @@ import (
 
 // jobSpec is what the worker knows of a job type.
 type jobSpec struct {
-	job     catalog.Job
-	rule    dedupe.Rule
-	handler *handler
-	metrics *typeMetrics
-	builtin bool // the worker itself handles it
+	job      catalog.Job
+	rule     dedupe.Rule
+	handler  *handler
+	metrics  *typeMetrics
+	template string // of the subjects of its jobs
+	builtin  bool   // the worker itself handles it
 }
 
 // follows tells whether a duplicate waits behind an owner that is running.
@@ -44,6 +45,7 @@ type Worker struct {
 	schedules map[string]catalog.Schedule // of these types
 	unknown   *jobSpec                    // stands for types that are not in the catalogue
 	metrics   *metrics
+	tracing   *tracing // nil: none
 	log       *slog.Logger
 	claimer   oprun.Claimer
 	beat      time.Duration // between heartbeats
@@ -78,7 +80,7 @@ type phases struct {
 func NewWorker(js jetstream.JetStream, ledger *oprun.Ledger, cat *catalog.Catalog, mux *Mux, config Config) (*Worker, error) {
 	config = config.withDefaults()
 	w := &Worker{
-		config: config, js: js, ledger: ledger, log: config.Logger, epoch: time.Now(),
+		config: config, js: js, ledger: ledger, log: config.Logger, epoch: time.Now(), tracing: newTracing(config),
 		codec: events.Codec{Subjects: config.Subjects, Alias: cat.Alias},
 		specs: make(map[string]*jobSpec, len(cat.Jobs)),
 		slots: newSlots(config.Concurrency),
@@ -118,7 +120,10 @@ func (w *Worker) addSpecs(cat *catalog.Catalog, mux *Mux) error {
 			missing = append(missing, jobType)
 			continue
 		}
-		w.specs[jobType] = &jobSpec{job: job, rule: job.Rule(), handler: handler, builtin: builtin[jobType] != nil}
+		w.specs[jobType] = &jobSpec{
+			job: job, rule: job.Rule(), handler: handler, builtin: builtin[jobType] != nil,
+			template: w.config.Subjects.Template(job.ScopeKind, jobType),
+		}
 	}
 	if len(missing) > 0 {
 		slices.Sort(missing)

@@ -16,7 +16,7 @@ var _ = broken()
 func broken() bool {
 	if failpoint.Off(failpoint.Fence) {
 		finishSQL, requeueSQL = unfencedFinish(finishSQL), unfencedRequeue(requeueSQL)
-		finishOneSQL = unfencedOne(finishOneSQL)
+		finishOneSQL, finishAloneSQL = unfencedOne(finishOneSQL), alone(finishSQL)
 	}
 	if failpoint.Off(failpoint.Lease) {
 		claimKnownSQL = unleased(claimKnownSQL)

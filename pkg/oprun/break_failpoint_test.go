@@ -17,7 +17,7 @@ func TestBrokenStatements(t *testing.T) {
 	must(t, err)
 	t.Cleanup(func() { must(t, conn.Close(t.Context())) })
 	for name, text := range map[string]string{
-		"finish": unfencedFinish(finishSQL), "finish_one": unfencedOne(finishOneSQL), "requeue": unfencedRequeue(requeueSQL), "claim_known": unleased(claimKnownSQL),
+		"finish": unfencedFinish(finishSQL), "finish alone": unfencedFinish(finishAloneSQL), "finish_one": unfencedOne(finishOneSQL), "requeue": unfencedRequeue(requeueSQL), "claim_known": unleased(claimKnownSQL),
 	} {
 		_, err := conn.Prepare(t.Context(), name, text)
 		must(t, err)

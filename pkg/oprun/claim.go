@@ -36,6 +36,7 @@ type Delivery struct {
 	Cools       bool   // a success of the identity keeps it from running again for a while
 	Follows     bool   // a duplicate waits behind an owner that is running
 	Input       []byte // the message's body; kept by a run that waits or is parked
+	Trace       Trace  // the producer's; kept likewise
 }
 
 func (d *Delivery) maxAttempts() int { return cmp.Or(d.MaxAttempts, DefaultMaxAttempts) }

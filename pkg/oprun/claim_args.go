@@ -134,32 +134,33 @@ func (c *claim) knownArgs(these []int) []any {
 	}
 }
 
-// inputs are the payloads of these deliveries, each a JSON object.
-func (c *claim) inputs(these []int) (inputs []string, named []bool) {
-	inputs, named = make([]string, len(these)), make([]bool, len(these))
+// inputs are the payloads of these deliveries, each a JSON object, and what is kept of their traces.
+func (c *claim) inputs(these []int) (inputs, contexts []string, named []bool) {
+	inputs, contexts, named = make([]string, len(these)), make([]string, len(these)), make([]bool, len(these))
 	for at, i := range these {
 		inputs[at], named[at] = cmp.Or(string(c.batch[i].Input), emptyInput), c.batch[i].Named
+		contexts[at] = string(c.batch[i].Trace.Context())
 	}
-	return inputs, named
+	return inputs, sparse(contexts, ""), named
 }
 
 // waitArgs are the parameters of wait.sql.
 func (c *claim) waitArgs(these []int) []any {
 	cols, from := c.columns(these), c.origins(these)
-	inputs, _ := c.inputs(these)
+	inputs, contexts, _ := c.inputs(these)
 	return []any{
 		cols.ids, cols.tenantScoped, cols.scopes, cols.types, cols.hashes,
-		from.attempts, from.seqs, from.times, from.initiators, inputs, c.who.Stream,
+		from.attempts, from.seqs, from.times, from.initiators, inputs, contexts, c.who.Stream,
 	}
 }
 
 // parkArgs are the parameters of park.sql.
 func (c *claim) parkArgs(these []int) []any {
 	cols, from := c.columns(these), c.origins(these)
-	inputs, named := c.inputs(these)
+	inputs, contexts, named := c.inputs(these)
 	return []any{
 		cols.ids, cols.scopes, cols.types, cols.hashes, cols.once,
-		from.attempts, from.seqs, from.times, from.initiators, inputs, named, c.who.Stream,
+		from.attempts, from.seqs, from.times, from.initiators, inputs, named, contexts, c.who.Stream,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -53,7 +54,21 @@ const (
 	unserialisable  = "40001"
 	readOnly        = "25006" // a primary that has become a standby
 	queryCanceled   = "57014" // statement_timeout, too
+	invalidText     = "22P02" // of a cast
+	idleTooLong     = "25P03" // idle_in_transaction_session_timeout has ended the session
 )
+
+// fencedText is in the error of finish_one.sql, and of finish.sql for one attempt, when the attempt no longer owns its run.
+const fencedText = "oprun: fenced "
+
+// asFenced returns ErrFenced for that error, and any other as it is.
+func asFenced(err error) error {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == invalidText && strings.Contains(pg.Message, fencedText) {
+		return ErrFenced
+	}
+	return err
+}
 
 // crowded are errors that a statement may have only since others run beside it.
 var crowded = []string{lockTimeout, deadlock, queryCanceled, unserialisable}
@@ -79,7 +94,7 @@ func Unavailable(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		switch pg.Code {
-		case readOnly, lockTimeout, deadlock:
+		case readOnly, lockTimeout, deadlock, idleTooLong:
 			return true
 		}
 		switch pg.Code[:min(2, len(pg.Code))] {

@@ -31,6 +31,7 @@ func TestUnavailable(t *testing.T) {
 		{&pgconn.PgError{Code: "57P01"}, true},
 		{&pgconn.PgError{Code: "53300"}, true},
 		{&pgconn.PgError{Code: "25006"}, true},
+		{&pgconn.PgError{Code: "25P03"}, true},
 		{&pgconn.PgError{Code: "08006"}, true},
 		{fmt.Errorf("wrapped: %w", &pgconn.PgError{Code: "55P03"}), true},
 		{fmt.Errorf("wrapped: %w", context.DeadlineExceeded), true},

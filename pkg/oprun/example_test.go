@@ -45,10 +45,10 @@ func Example() {
 		Hold:    oprun.Hold{RunID: delivery.RunID, Token: delivery.Token, Attempt: answers[0].Attempt},
 		Outcome: oprun.Succeeded, Ended: oprun.AttemptSucceeded,
 	}
-	if err := ledger.On(tx).Finish(ctx, end); oprun.IsFenced(err) {
+	switch err := tx.Land(ctx, end); {
+	case oprun.IsFenced(err):
 		return // another attempt has the run: the greeting is rolled back
-	}
-	if err := tx.Commit(ctx); err != nil {
+	case oprun.Unavailable(err):
 		log.Print(err) // unknown: ledger.Confirm tells
 	}
 }

@@ -111,43 +111,6 @@ func (l *Ledger) Finish(ctx context.Context, results []Result) (map[uuid.UUID]bo
 	return done, nil
 }
 
-// Finish ends the run of one attempt inside the caller's transaction, and must be its last statement: a row lock
-// held any longer would stall the heartbeat. The error is ErrFenced when the attempt no longer owns its run; then
-// roll back.
-func (t *Tx) Finish(ctx context.Context, result Result) error {
-	sql, args, err := finishing(result)
-	if err != nil {
-		return err
-	}
-	var done map[uuid.UUID]bool
-	var batch pgx.Batch
-	batch.Queue(laneSettingsSQL)
-	batch.Queue(sql, args...).Query(func(rows pgx.Rows) error {
-		done, err = finished(rows, 1)
-		return err
-	})
-	if result.Follows {
-		batch.Queue(promoteSQL, []rawID{rawID(result.RunID)})
-	}
-	if err := t.db.SendBatch(ctx, &batch).Close(); err != nil {
-		return fmt.Errorf("finish run %s: %w", result.RunID, err)
-	}
-	if !done[result.RunID] {
-		return fmt.Errorf("finish run %s: %w", result.RunID, ErrFenced)
-	}
-	return nil
-}
-
-// finishing is the statement that ends the run of one attempt, and its parameters.
-func finishing(r Result) (sql string, args []any, err error) {
-	if r.Attempt > 1 || r.Ended != AttemptSucceeded || len(r.Input) > 0 {
-		args, err = finishArgs([]Result{r})
-		return finishSQL, args, err
-	}
-	counts, failures, err := summaries(r)
-	return finishOneSQL, []any{rawID(r.RunID), rawID(r.Token), string(r.Outcome), counts, failures, millis(r.Cooldown)}, err
-}
-
 // summaries are what a result says of its work, as parameters.
 func summaries(r Result) (counts, failures string, err error) {
 	if counts, err = countsText(r.Counts); err != nil {

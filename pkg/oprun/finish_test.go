@@ -21,10 +21,8 @@ func (s *scene) commit(r Result) error {
 	must(s.t, err)
 	_, err = tx.Exec(s.t.Context(), "insert into effects values ($1)", r.RunID)
 	must(s.t, err)
-	if err := s.On(tx).Finish(s.t.Context(), r); err != nil {
-		return errors.Join(err, tx.Rollback(s.t.Context()))
-	}
-	return tx.Commit(s.t.Context())
+	defer func() { _ = tx.Rollback(s.t.Context()) }()
+	return tx.Land(s.t.Context(), r)
 }
 
 // takeOver lets the lease of a run end and claims it for another attempt.

@@ -197,6 +197,9 @@ func (p *pass) land(ctx context.Context) (fenced []int, err error) {
 	if err := commitEffects(ctx, p.tx); err != nil {
 		return nil, err
 	}
+	if err := failpoint.Hit(failpoint.CommitAfter); err != nil {
+		return nil, err
+	}
 	for _, job := range p.played {
 		p.decide(job, Landed, nil)
 	}
@@ -242,14 +245,11 @@ func (p *pass) end(ctx context.Context) (fenced []int, err error) {
 	return fenced, nil
 }
 
-// commitEffects commits effects and the ends of their runs.
+// commitEffects commits effects and the ends of their runs, which have been written.
 func commitEffects(ctx context.Context, tx pgx.Tx) error {
 	err := failpoint.Hit(failpoint.CommitBefore)
 	if err == nil {
 		err = tx.Commit(ctx)
-	}
-	if err == nil {
-		err = failpoint.Hit(failpoint.CommitAfter)
 	}
 	if err != nil {
 		return fmt.Errorf("commit effects: %w", err)

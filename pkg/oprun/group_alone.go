@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"oprun.example/internal/failpoint"
 )
@@ -23,9 +24,9 @@ func (l *Ledger) TurnAlone(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// FinishAlone carries out the queued statements of one job and ends its run, in a transaction of its own and without
-// limits of ours: it waits for locks as long as its context lets it, and the settings of the caller's pool. It is for
-// those who have their turn: see TurnAlone. The error is one that IsFenced knows, or a [*StatementError], and then nothing
+// FinishAlone carries out the queued statements of one job and ends its run, in a transaction of its own. It waits for
+// locks as long as its context lets it, and the settings of the caller's pool; only when nothing is heard of this process
+// for ten seconds in between does Postgres give the transaction up. It is for those who have their turn: see TurnAlone. The error is one that IsFenced knows, or a [*StatementError], and then nothing
 // was done; after one that [Unavailable] recognises its fate is unknown: ask Confirm before sending it again. Ending is
 // called, unless it is nil, when the statements have been carried out and the run is about to end: from then on a
 // heartbeat may not find it.
@@ -38,11 +39,11 @@ func (l *Ledger) FinishAlone(ctx context.Context, q Queued, ending func()) error
 	if q.changesSettings() { // and takes them with it
 		defer func() { _ = conn.Conn().Close(context.WithoutCancel(ctx)) }()
 	}
-	tx, err := conn.BeginTx(ctx, groupOptions)
+	tx, err := beginAlone(ctx, conn)
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	if err != nil {
 		return &unreached{err}
 	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	if err := l.On(tx).Queued(ctx, q.Statements); err != nil {
 		return err
 	}
@@ -52,10 +53,16 @@ func (l *Ledger) FinishAlone(ctx context.Context, q Queued, ending func()) error
 	if ending != nil {
 		ending()
 	}
-	if err := l.On(tx).Finish(ctx, q.Result); err != nil {
-		return err
-	}
-	return commitEffects(ctx, tx)
+	return tx.Land(ctx, q.Result)
+}
+
+// beginAlone begins a transaction, with its limit. It is to be rolled back also after an error.
+func beginAlone(ctx context.Context, conn *pgxpool.Conn) (*Effects, error) {
+	var batch pgx.Batch
+	batch.BeginTx(groupOptions)
+	batch.Queue(aloneLimitsSQL)
+	results := conn.SendBatch(ctx, &batch)
+	return &Effects{Tx: results.Tx()}, results.Close()
 }
 
 // Queued carries out queued statements in the caller's transaction, in one round trip. The error is a [*StatementError],

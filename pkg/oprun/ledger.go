@@ -3,6 +3,8 @@ package oprun
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -37,8 +39,9 @@ type Ledger struct {
 
 // Open returns the ledger in the database of this pool. Handlers' transactions use the pool, and so do statements that
 // may wait for callers or read for long (Ensure…, Runs, DeadLetters). All others use a few connections of the ledger's
-// own, made with the pool's settings, so that no handler can starve a heartbeat; queued statements (FinishQueued) have up to five more. It fails with an error that [IsSchema] recognises when the schema is missing or of another version.
-// Close it before the pool.
+// own, made with the pool's settings and AfterConnect, so that no handler can starve a heartbeat; their plans, isolation and
+// lock_timeout are the ledger's. Queued statements (FinishQueued) have up to five more. It fails with an error that
+// [IsSchema] recognises when the schema is missing or of another version. Close it before the pool.
 func Open(ctx context.Context, pool *pgxpool.Pool) (*Ledger, error) {
 	db, err := pgxpool.NewWithConfig(ctx, laneConfig(pool.Config()))
 	if err != nil {
@@ -57,29 +60,51 @@ func Open(ctx context.Context, pool *pgxpool.Pool) (*Ledger, error) {
 	return l, nil
 }
 
+// laneSettings are those of our own connections, whatever the caller's are.
+var laneSettings = map[string]string{
+	// Plans that an index serves, the same from the first row to the billionth: a plan made for an empty table
+	// would scan it for a minute after it has grown.
+	"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_hashjoin": "off",
+	"enable_mergejoin": "off", "jit": "off",
+	// Each statement has to see what was committed before it.
+	"default_transaction_isolation": "read committed",
+	"application_name":              "oprun",
+	"lock_timeout":                  laneWait.String(),
+}
+
 // laneConfig turns the caller's settings into those of our own connections.
 func laneConfig(cfg *pgxpool.Config) *pgxpool.Config {
 	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = lanes, 1, 0
-	for name, value := range map[string]string{
-		// Plans that an index serves, the same from the first row to the billionth: a plan made for an empty table
-		// would scan it for a minute after it has grown.
-		"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_hashjoin": "off",
-		"enable_mergejoin": "off", "jit": "off",
-		// Each statement has to see what was committed before it.
-		"default_transaction_isolation": "read committed",
-		"application_name":              "oprun",
-		"lock_timeout":                  laneWait.String(),
-	} {
-		cfg.ConnConfig.RuntimeParams[name] = value
-	}
-	cfg.AfterConnect = withFastArrays(cfg.AfterConnect)
+	maps.Copy(cfg.ConnConfig.RuntimeParams, laneSettings)
+	cfg.ConnConfig.Tracer = nil // its statements are for many jobs, and so belong to nobody's trace
+	cfg.AfterConnect = withFastArrays(oursLast(cfg.AfterConnect))
 	return cfg
+}
+
+// oursLast makes the settings again when the caller has done something with a new connection.
+func oursLast(theirs func(context.Context, *pgx.Conn) error) func(context.Context, *pgx.Conn) error {
+	if theirs == nil {
+		return nil
+	}
+	names := slices.Sorted(maps.Keys(laneSettings))
+	values := make([]string, len(names))
+	for i, name := range names {
+		values[i] = laneSettings[name]
+	}
+	return func(ctx context.Context, conn *pgx.Conn) error {
+		if err := theirs(ctx, conn); err != nil {
+			return err
+		}
+		_, err := conn.Exec(ctx, laneSessionSQL, names, values)
+		return err
+	}
 }
 
 // queuedConfig turns the caller's settings into those of connections on which queued statements run: role, search_path
 // and types are the caller's. Theirs is the extended protocol, whatever the caller's is: in it a text is one statement.
 func queuedConfig(cfg *pgxpool.Config) *pgxpool.Config {
 	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = 1+alones, 0, 0
+	cfg.ConnConfig.Tracer = nil // as above: hundreds of jobs' statements in one transaction
 	cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
 	cfg.ConnConfig.StatementCacheCapacity = max(cfg.ConnConfig.StatementCacheCapacity, 512)
 	cfg.AfterConnect = withFastArrays(cfg.AfterConnect)
@@ -118,9 +143,6 @@ func (l *Ledger) CheckSchema(ctx context.Context) error {
 	}
 	return nil
 }
-
-// Begin starts a transaction for a handler's effects, on the caller's pool. End the run in it with [Ledger.On].
-func (l *Ledger) Begin(ctx context.Context) (pgx.Tx, error) { return l.pool.Begin(ctx) }
 
 // Tx is the ledger inside a transaction of the caller's.
 type Tx struct{ db pgx.Tx }

@@ -57,6 +57,31 @@ func TestOpen(t *testing.T) {
 		openLedger(t, pool)
 		<-calls
 	})
+	t.Run("and_does_not_change_what_ours_count_on", func(t *testing.T) {
+		t.Parallel()
+		pool := poolOn(t, devstack.Database(t), func(cfg *pgxpool.Config) {
+			cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+				_, err := conn.Exec(ctx, `set lock_timeout = '1h'; set statement_timeout = '1h'; set default_transaction_isolation = 'serializable';
+					set application_name = 'theirs'; set enable_seqscan = on; set enable_hashjoin = on; set enable_mergejoin = on;
+					set jit = on; set plan_cache_mode = 'auto'`)
+				return err
+			}
+		})
+		s := sceneOn(t, pool)
+		got := map[string]string{}
+		for name := range laneSettings {
+			got[name] = laneSetting(s, name)
+		}
+		same(t, "settings", laneSettings, got)
+		same(t, "what is theirs", "1h", laneSetting(s, "statement_timeout"))
+	})
+}
+
+// laneSetting is how a setting stands on a connection of the ledger's own.
+func laneSetting(s *scene, name string) (value string) {
+	s.t.Helper()
+	must(s.t, s.db.QueryRow(s.t.Context(), "select current_setting($1)", name).Scan(&value))
+	return value
 }
 
 // refused opens the ledger and expects this error, with this hint.

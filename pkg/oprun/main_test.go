@@ -223,7 +223,7 @@ func (s *scene) requeue(r Requeue) Outcome {
 // keepInput keeps an input in a row, unless it has one or is locked.
 func (s *scene) keepInput(id uuid.UUID, input []byte) {
 	s.t.Helper()
-	_, err := s.KeepInput(s.t.Context(), id, input)
+	_, err := s.KeepInput(s.t.Context(), id, input, Trace{})
 	must(s.t, err)
 }
 

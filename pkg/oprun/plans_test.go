@@ -46,6 +46,7 @@ var hot = map[string][]string{
 	"forgotten":        nil,
 	"extend":           {"operation_runs_pkey"},
 	"finish":           {"operation_runs_pkey"},
+	"finish alone":     {"operation_runs_pkey"},
 	"finish_one":       {"operation_runs_pkey"},
 	"confirm":          {"operation_run_attempts_pkey", "operation_runs_pkey"},
 	"confirm_wait":     {"operation_runs_pkey"},
@@ -127,7 +128,7 @@ func (s *scene) checkPlans() {
 	for _, name := range callers {
 		s.checkPlan(name, s.pool, "set local plan_cache_mode = 'force_generic_plan'")
 	}
-	for _, name := range []string{"finish", "finish_one", "promote"} {
+	for _, name := range []string{"finish", "finish alone", "finish_one", "promote"} {
 		s.checkPlan(name, s.pool, laneSettingsSQL)
 	}
 }
@@ -164,9 +165,9 @@ func explain(s *scene, tx pgx.Tx, name string) (p plan, err error) {
 
 // explainTree returns the plan of a statement. Its parameters are all null, which a generic plan does not know.
 func explainTree(s *scene, tx pgx.Tx, name string) (root node, err error) {
-	text := claimTolerantSQL
-	if file, tolerant := strings.CutSuffix(name, " tolerant"); !tolerant {
-		text = statement(file)
+	text, varied := map[string]string{"claim_new tolerant": claimTolerantSQL, "finish alone": finishAloneSQL}[name]
+	if !varied {
+		text = statement(name)
 	}
 	prepared, err := tx.Conn().Prepare(s.t.Context(), "plan of "+name, text)
 	if err != nil {

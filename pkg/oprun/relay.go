@@ -25,6 +25,7 @@ type DueRun struct {
 	OriginSeq    uint64
 	OriginTime   time.Time // in whole microseconds
 	Initiator    string
+	Trace        Trace // what was kept of it
 }
 
 // Relay is which due runs a relay takes, and for how long.
@@ -59,12 +60,19 @@ func scanDue(row pgx.CollectableRow) (DueRun, error) {
 		originStream            *string
 		originTime              *time.Time
 		changed                 time.Time
+		parent, state           *string
 	)
 	err := row.Scan(&r.ID, &tenant, &workspace, &r.Type, &r.DispatchNo, &publishedSeq, &r.Input, &originStream, &originSeq, &originTime,
-		&r.Initiator, &changed)
+		&r.Initiator, &changed, &parent, &state)
 	r.Scope = dedupe.Workspace(workspace)
 	if tenant != nil {
 		r.Scope = dedupe.Tenant(*tenant)
+	}
+	if parent != nil {
+		r.Trace.Parent = *parent
+	}
+	if state != nil {
+		r.Trace.State = *state
 	}
 	if publishedSeq != nil {
 		r.PublishedSeq, r.PublishedAt = uint64(*publishedSeq), changed
@@ -119,10 +127,10 @@ func (l *Ledger) TakeSpare(ctx context.Context, runID uuid.UUID) (input []byte, 
 	return input, nil
 }
 
-// KeepInput stores the payload of a message-first run, as the relay read it back from the stream. It is false when the row
-// has one already, or is locked: then look again later.
-func (l *Ledger) KeepInput(ctx context.Context, runID uuid.UUID, input []byte) (kept bool, err error) {
-	tag, err := l.db.Exec(ctx, keepInputSQL, runID, string(input))
+// KeepInput stores the payload of a message-first run, and its trace, as the relay read them back from the stream. It is
+// false when the row has one already, or is locked: then look again later.
+func (l *Ledger) KeepInput(ctx context.Context, runID uuid.UUID, input []byte, trace Trace) (kept bool, err error) {
+	tag, err := l.db.Exec(ctx, keepInputSQL, runID, string(input), string(trace.Context()))
 	if err != nil {
 		return false, fmt.Errorf("keep input of run %s: %w", runID, err)
 	}

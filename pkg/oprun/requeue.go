@@ -20,6 +20,7 @@ type Requeue struct {
 	Error    string        // the handler's own words
 	Failures []Failure     // kept as NormalizeFailures returns them; for a run that has no attempt left
 	Cause    Cause         // who stopped an attempt that ended as cancelled
+	Trace    Trace         // kept in the row beside the input
 }
 
 func (r Requeue) hold() Hold { return r.Hold }
@@ -69,15 +70,16 @@ func requeueArgs(parked []Requeue) ([]any, error) {
 	n := len(parked)
 	ids, tokens, delays, givenBack := make([]rawID, n), make([]rawID, n), make([]int64, n), make([]bool, n)
 	inputs, results, errors, failures := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	causes := make([]string, n)
+	causes, contexts := make([]string, n), make([]string, n)
 	for i := range parked {
 		p := &parked[i]
 		ids[i], tokens[i], delays[i], givenBack[i] = rawID(p.RunID), rawID(p.Token), millis(p.Delay), p.GiveBack
 		inputs[i], results[i], errors[i], causes[i] = string(p.Input), string(p.Ended), errorText(p.Error), string(p.Cause)
+		contexts[i] = string(p.Trace.Context())
 		var err error
 		if failures[i], err = failuresText(p.Failures); err != nil {
 			return nil, fmt.Errorf("failures of run %s: %w", p.RunID, err)
 		}
 	}
-	return []any{ids, tokens, delays, givenBack, inputs, results, errors, failures, causes}, nil
+	return []any{ids, tokens, delays, givenBack, inputs, results, errors, failures, causes, sparse(contexts, "")}, nil
 }

@@ -24,7 +24,8 @@ type Expired struct{ Candidates, Deleted int }
 // letters that were requeued. It goes by the horizon that AdvanceHorizon has published a minute ago or longer, and
 // before that deletes nothing: a claim that has not heard of the horizon yet could run a deleted run once more.
 //
-// It works in small transactions, in the order of ids, and stops between two of them when the context ends; what it
+// It works in small transactions, in the order of ids, and rests behind each for as long as that took, so that it takes
+// no more than half of a processor from those who work; it stops between two of them when the context ends, and what it
 // then returns has been done. Limit is how many runs it deletes at most; zero: all. Asked for a dry run it counts what
 // it would do. Several may run at once.
 func (l *Ledger) DeleteExpired(ctx context.Context, limit int, dryRun bool) (e Expiry, err error) {
@@ -60,6 +61,7 @@ type horizon struct {
 func (l *Ledger) deleteBelow(ctx context.Context, h horizon, limit int, sql string) (sum Expired, err error) {
 	after, seen, page := uuid.Nil, 0, 0
 	for seen == page && (limit == 0 || sum.Deleted < limit) {
+		began := time.Now()
 		page = expiredPage
 		if limit > 0 {
 			page = min(page, limit-sum.Deleted)
@@ -76,8 +78,21 @@ func (l *Ledger) deleteBelow(ctx context.Context, h horizon, limit int, sql stri
 		if last != nil {
 			after = *last
 		}
+		if found.Deleted > 0 {
+			rest(ctx, time.Since(began))
+		}
 	}
 	return sum, nil
+}
+
+// rest waits, at most until the context ends.
+func rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }
 
 // AdvanceHorizon publishes that the ledger keeps runs for so long, and no longer: an occurrence that is older is

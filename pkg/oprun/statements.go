@@ -19,7 +19,9 @@ var (
 	promoteSQL        = statement("promote")
 	extendSQL         = statement("extend")
 	finishSQL         = statement("finish")
+	finishAloneSQL    = alone(finishSQL)
 	finishOneSQL      = statement("finish_one")
+	commitSQL         = statement("commit")
 	confirmWaitSQL    = statement("confirm_wait")
 	confirmSQL        = statement("confirm")
 	requeueSQL        = statement("requeue")
@@ -81,13 +83,18 @@ var (
 	schemaVersionSQL  = statement("schema_version")
 	laneSettingsSQL   = statement("lane_settings")
 	lockTimeoutSQL    = statement("lock_timeout")
+	laneSessionSQL    = statement("lane_session")
 	groupLimitsSQL    = statement("group_limits")
+	aloneLimitsSQL    = statement("alone_limits")
 	jobBeginSQL       = statement("job_begin")
 	jobEndSQL         = statement("job_end")
 	jobUndoSQL        = statement("job_undo")
 	accountSQL        = statement("account")
 	twinsSQL          = statement("twins")
 )
+
+// alone is finish.sql for one attempt: it fails when that was fenced.
+func alone(finish string) string { return strings.Replace(finish, "--alone ", "", 1) }
 
 // statement reads one embedded file; a missing one is a mistake in this file.
 func statement(name string) string {

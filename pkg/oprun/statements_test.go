@@ -44,11 +44,13 @@ func TestStatements(t *testing.T) {
 			t.Errorf("%s.sql cannot be prepared: %v", name, err)
 		}
 	}
-	if _, err := conn.Prepare(t.Context(), "tolerant", claimTolerantSQL); err != nil {
-		t.Errorf("the tolerant form of claim_new.sql cannot be prepared: %v", err)
-	}
-	if !strings.Contains(claimTolerantSQL, "\non conflict do nothing\n") {
-		t.Error("the tolerant form of claim_new.sql is not tolerant")
+	for form, text := range map[string]string{"on conflict do nothing": claimTolerantSQL, "union all select": finishAloneSQL} {
+		if _, err := conn.Prepare(t.Context(), form, text); err != nil {
+			t.Errorf("the form with %q cannot be prepared: %v", form, err)
+		}
+		if !strings.Contains(text, "\n"+form) {
+			t.Errorf("%q is still a comment", form)
+		}
 	}
 }
 

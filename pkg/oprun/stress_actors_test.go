@@ -226,7 +226,7 @@ func (s *stress) relay(ctx context.Context) error {
 	var sent []Publication
 	for _, r := range due {
 		if r.Input == nil {
-			if _, err := s.KeepInput(ctx, r.ID, []byte(`{"read": "back"}`)); err != nil {
+			if _, err := s.KeepInput(ctx, r.ID, []byte(`{"read": "back"}`), Trace{}); err != nil {
 				return err
 			}
 			continue

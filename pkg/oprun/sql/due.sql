@@ -15,8 +15,8 @@ taken as (
   update oprun.operation_runs r set due_at = clock_timestamp() + $2::bigint * interval '1 millisecond'
   from due where r.id = due.id
   returning r.id, r.tenant_id, r.workspace_id, r.type, r.dispatch_no, r.published_seq, r.input, r.origin_stream, r.origin_seq,
-    r.origin_time, r.initiator_name, r.updated_at, due.due_at as was_due)
+    r.origin_time, r.initiator_name, r.updated_at, r.context, due.due_at as was_due)
 select k.id, t.external_id as tenant, k.workspace_id, k.type, k.dispatch_no, k.published_seq, k.input, k.origin_stream,
-  k.origin_seq, k.origin_time, k.initiator_name, k.updated_at
+  k.origin_seq, k.origin_time, k.initiator_name, k.updated_at, k.context->>'traceparent' as traceparent, k.context->>'tracestate' as tracestate
 from taken k left join oprun.tenants t on t.id = k.tenant_id
 order by k.was_due

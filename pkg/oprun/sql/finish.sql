@@ -1,5 +1,6 @@
 -- Decides: which attempts still own their run (I9); these end it, and their effects commit with this statement.
--- Index: the primary key. An attempt whose run is not returned was fenced: roll everything back.
+-- Index: the primary key. An attempt whose run is not returned was fenced: roll everything back. For one attempt alone its last
+-- line is put to use: then it fails instead, as finish_one.sql does.
 -- The rows are taken in the order of wanted: it is sorted, and drives the only join that the lanes allow (TestFinishTakesRunsInOrder).
 -- To lock them first, in a step of its own, would cost a twentieth of the rate and 55 bytes of WAL a job.
 -- $1 run ids, $2 claim tokens, $3 outcomes, $4 summary counts, $5 failure summaries, $6 inputs to keep,
@@ -26,3 +27,4 @@ attempts as (
     e.result, e.error, e.cause
   from ended e where e.attempt > 1 or e.result <> 'succeeded' order by e.id)
 select id from ended
+--alone union all select ('oprun: fenced ' || count(*))::uuid from ended having count(*) <> 1

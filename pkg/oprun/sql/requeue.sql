@@ -2,16 +2,18 @@
 -- Indexes: the primary keys. A run that asked to be cancelled, or has no attempt left, ends here instead.
 -- Giving back (a snooze, a shutdown) raises max_attempts by one, since attempt never falls (I8).
 -- $1 run ids, $2 claim tokens, $3 delays in ms, $4 give back?, $5 inputs, $6 results of the attempts, $7 error texts,
--- $8 failure summaries (for a run that ends), $9 causes of the attempts; an empty text is none
+-- $8 failure summaries (for a run that ends), $9 causes of the attempts, $10 what is added to the runs' contexts; an empty text
+-- is none, and so is null without the tenth list
 with held as materialized (
   select r.id, r.attempt, r.claim_token, r.claimed_by, q.give_back, nullif(q.input, '')::json as input,
     nullif(q.result, '') as result, nullif(q.error, '') as error, nullif(q.failures, '')::jsonb as failures, nullif(q.cause, '') as cause,
+    nullif(q.context, '')::jsonb as context,
     clock_timestamp() + q.delay_ms * interval '1 millisecond' as next_at,
     case when r.cancel_requested_at is not null then 'cancelled'
          when not q.give_back and r.attempt >= r.max_attempts then 'failed' end as ends
   from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::boolean[], $5::text[], $6::text[], $7::text[], $8::text[],
-      $9::text[])
-    q(id, token, delay_ms, give_back, input, result, error, failures, cause)
+      $9::text[], $10::text[])
+    q(id, token, delay_ms, give_back, input, result, error, failures, cause, context)
   join oprun.operation_runs r on r.id = q.id
   where r.claim_token = q.token
   order by r.id
@@ -36,7 +38,7 @@ parked as (
     max_attempts = r.max_attempts + h.give_back::integer,
     dispatch_no = r.dispatch_no + 1, published_seq = null,
     run_at = h.next_at, due_at = case when h.ends is null then h.next_at end,
-    input = coalesce(r.input, h.input), updated_at = clock_timestamp()
+    input = coalesce(r.input, h.input), context = coalesce(r.context || h.context, r.context), updated_at = clock_timestamp()
   from held h where r.id = h.id
   returning r.id, r.outcome)
 select id, outcome from parked union all select id, outcome from before

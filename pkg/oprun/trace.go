@@ -1,0 +1,28 @@
+package oprun
+
+import "encoding/json"
+
+// Trace is the W3C trace context in which a run was asked for, or its first attempt's when nobody told one. It is not
+// checked here. A run's row keeps it in its context, under the names of the headers, and only when the run is published
+// from the row: a run that is asked for ledger-first, waits, is parked, or is tried again. A message that runs at once
+// keeps its own.
+type Trace struct {
+	Parent string // "" is none
+	State  string
+}
+
+// Context returns the trace as a run's context keeps it ([Request].Context); nil when there is none.
+func (t Trace) Context() json.RawMessage {
+	if t.Parent == "" {
+		return nil
+	}
+	kept := struct {
+		Parent string `json:"traceparent"`
+		State  string `json:"tracestate,omitempty"`
+	}{t.Parent, t.State}
+	text, err := json.Marshal(kept)
+	if err != nil {
+		return nil // two texts always can
+	}
+	return text
+}
