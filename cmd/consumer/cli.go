@@ -38,6 +38,7 @@ type settings struct {
 	Stream        string `env:"OPRUN_STREAM" group:"Names:" default:"${stream}" placeholder:"NAME" help:"The stream. Default: ${default}."`
 	Consumer      string `env:"OPRUN_CONSUMER" group:"Names:" placeholder:"NAME" help:"The durable consumer. Default: ${consumer}, or one named after --types."`
 	SubjectPrefix string `env:"OPRUN_SUBJECT_PREFIX" group:"Names:" default:"${prefix}" placeholder:"WORD" help:"First token of every job's subject. Default: ${default}."`
+	EventsPrefix  string `env:"OPRUN_EVENTS_PREFIX" group:"Names:" default:"${events_prefix}" placeholder:"WORD" help:"First token of the subjects on which the ends of runs are told. Default: ${default}."`
 
 	Output    string           `short:"o" group:"Output and logs:" enum:"table, json, ndjson" default:"table" placeholder:"FORMAT" help:"Form of the data on stdout: ${enum}. Default: ${default}."`
 	LogFormat string           `env:"OPRUN_LOG_FORMAT" group:"Output and logs:" placeholder:"FORMAT" help:"text or json. Default: text on a terminal, else json."`
@@ -45,10 +46,14 @@ type settings struct {
 	Version   proc.VersionFlag `group:"Output and logs:" help:"Print the version and exit."`
 }
 
+func (s *settings) subjects() events.Subjects {
+	return events.Subjects{Prefix: s.SubjectPrefix, Events: s.EventsPrefix}
+}
+
 // topology names the stream, the subjects, and the consumer of these job types; of all when there are none.
 func (s *settings) topology(types []string) events.Topology {
 	t := events.DefaultTopology()
-	t.Stream, t.Subjects = s.Stream, events.Subjects{Prefix: s.SubjectPrefix}
+	t.Stream, t.Subjects = s.Stream, s.subjects()
 	t = t.For(types...)
 	if s.Consumer != "" {
 		t.Consumer = s.Consumer
@@ -62,7 +67,7 @@ func parse(args []string, to streams) (*kong.Context, *settings, error) {
 	topology := events.DefaultTopology()
 	command, err := proc.Parse(&c, "consumer", "Runs background jobs from NATS JetStream exactly once, and operates their ledger in Postgres.",
 		args, to.out, to.err, kong.Vars{
-			"stream": topology.Stream, "consumer": topology.Consumer, "prefix": events.DefaultPrefix,
+			"stream": topology.Stream, "consumer": topology.Consumer, "prefix": events.DefaultPrefix, "events_prefix": events.DefaultEventsPrefix,
 			"max_age": topology.MaxAge.String(), "ack_wait": topology.AckWait.String(), "max_ack_pending": strconv.Itoa(topology.MaxAckPending),
 			"seed_tenant": oprun.SeedTenant, "seed_workspace": oprun.SeedWorkspace,
 			"outcomes":    words(append([]oprun.Outcome{oprun.Pending}, oprun.Outcomes()...)),

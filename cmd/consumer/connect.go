@@ -76,7 +76,7 @@ func (a *app) withLedger(ctx context.Context, do func(ledger *oprun.Ledger) erro
 // jetStream connects to NATS. The caller closes the connection.
 func (a *app) jetStream(ctx context.Context) (jetstream.JetStream, *nats.Conn, error) {
 	defer a.waiting("nats")()
-	conn, err := proc.ConnectNATS(ctx, proc.NATSConfig{URL: a.NATSURL, Creds: a.NATSCreds, Name: "oprun-consumer"}, a.log, a.ConnectTimeout)
+	conn, err := proc.ConnectNATS(ctx, a.nats(), a.log, a.ConnectTimeout)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -88,6 +88,10 @@ func (a *app) jetStream(ctx context.Context) (jetstream.JetStream, *nats.Conn, e
 	return js, conn, nil
 }
 
+func (a *app) nats() proc.NATSConfig {
+	return proc.NATSConfig{URL: a.NATSURL, Creds: a.NATSCreds, Name: "oprun-consumer"}
+}
+
 // withOperator runs do with an operator, who knows the stream beside the ledger.
 func (a *app) withOperator(ctx context.Context, ledger *oprun.Ledger, do func(operator *jobs.Operator) error) error {
 	js, conn, err := a.jetStream(ctx)
@@ -95,7 +99,7 @@ func (a *app) withOperator(ctx context.Context, ledger *oprun.Ledger, do func(op
 		return err
 	}
 	defer conn.Close()
-	return explainJetStream(ctx, do(jobs.NewOperator(js, ledger, events.Subjects{Prefix: a.SubjectPrefix})))
+	return explainJetStream(ctx, do(jobs.NewOperator(js, ledger, a.subjects())))
 }
 
 // explainLedger gives an error of the ledger its exit code and says what to type.

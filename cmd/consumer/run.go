@@ -27,6 +27,7 @@ type runCommand struct {
 	Retention     age           `env:"OPRUN_RETENTION" default:"90d" placeholder:"DURATION" help:"How long runs that have ended are kept, longer than the stream keeps messages. Default: ${default}."`
 	Workspace     string        `env:"OPRUN_WORKSPACE_ID" default:"${seed_workspace}" placeholder:"ID" help:"Home of system runs: a workspace, by id or by name. Default: ${default}, the seeded one."`
 	NoSchedules   bool          `help:"Leave it to other consumers to fire the schedules."`
+	NoEvents      bool          `env:"OPRUN_NO_EVENTS" help:"Tell nobody over NATS of runs that have ended."`
 	AuditEvery    time.Duration `env:"OPRUN_AUDIT_EVERY" default:"10m" placeholder:"DURATION" help:"How often to compare what the consumer has passed with the ledger; below 0: never. Default: ${default}."`
 	MetricsListen string        `env:"OPRUN_METRICS_LISTEN" default:":9464" placeholder:"ADDRESS" help:"Where /metrics, /healthz and /readyz answer; port 0 takes a free one. Default: ${default}."`
 }

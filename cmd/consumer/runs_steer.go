@@ -66,11 +66,24 @@ func (c *runsCancelCommand) Run(ctx context.Context, a *app) error {
 			a.log.Info("the run had ended before: nothing was cancelled")
 		case run.CompletedAt != nil:
 			a.log.Info("the run is cancelled")
+			a.announce(ctx, run)
 		default:
 			a.log.Info("cancellation asked for: the run ends when its handler has stopped, or its lease is over")
 		}
 		return a.printStory(ctx, ledger, run)
 	})
+}
+
+// announce tells whoever listens that a run has ended. It tries NATS once: the ledger has the end, with it or without.
+func (a *app) announce(ctx context.Context, run oprun.Run) {
+	conn, err := proc.ConnectNATS(ctx, a.nats(), a.log, 0)
+	if err == nil {
+		defer conn.Close()
+		err = jobs.Announce(ctx, conn, a.subjects(), run)
+	}
+	if err != nil {
+		a.log.Info("nats does not answer: nobody hears of the end, who waits for it finds it in the ledger", "error", err)
+	}
 }
 
 type runsRetryCommand struct {

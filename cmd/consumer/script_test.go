@@ -45,6 +45,8 @@ func TestScripts(t *testing.T) {
 			"emptydb":   emptyDatabase,
 			"exits":     exits,
 			"fetch":     fetch,
+			"hostile":   hostile,
+			"inert":     inert,
 			"publish":   publishRaw,
 			"query":     query,
 			"signal":    signal,

@@ -110,7 +110,7 @@ func (s *service) work(ctx context.Context) error {
 		Stream: s.topology.Stream, Consumer: s.topology.Consumer, Subjects: s.topology.Subjects, Types: s.command.Types,
 		Concurrency: s.command.Concurrency, DrainTimeout: s.command.DrainTimeout, Retention: time.Duration(s.command.Retention),
 		AuditEvery: s.command.AuditEvery, Workspace: s.command.Workspace, NoSchedules: s.command.NoSchedules,
-		Registry: s.registry, Logger: s.log, TracerProvider: s.tracer,
+		NoEvents: s.command.NoEvents, Registry: s.registry, Logger: s.log, TracerProvider: s.tracer,
 	})
 	if err != nil {
 		return &proc.Error{Code: proc.Usage, Err: err, Hint: "mend " + s.command.Catalog + ", or type: consumer run --types <types>"}

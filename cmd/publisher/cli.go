@@ -21,11 +21,12 @@ type cli struct {
 type settings struct {
 	NATSURL        string        `name:"nats-url" env:"NATS_URL" group:"Connections:" placeholder:"URL" help:"One address or several, separated by commas. Default: nats://127.0.0.1:4222."`
 	NATSCreds      string        `name:"nats-creds" env:"NATS_CREDS" group:"Connections:" placeholder:"FILE" help:"Credentials file for NATS."`
-	DatabaseURL    string        `env:"DATABASE_URL" group:"Connections:" placeholder:"URL" help:"The ledger's Postgres, for --ledger. Default: the PG* variables."`
+	DatabaseURL    string        `env:"DATABASE_URL" group:"Connections:" placeholder:"URL" help:"The ledger's Postgres, for --ledger and --wait. Default: the PG* variables."`
 	ConnectTimeout time.Duration `env:"OPRUN_CONNECT_TIMEOUT" group:"Connections:" default:"30s" help:"How long to wait for NATS, or Postgres; 0 tries once. Default: ${default}."`
 
 	Catalog       string `env:"OPRUN_CATALOG" group:"Names:" default:"./jobs.yaml" placeholder:"FILE" help:"The job catalogue, the same as the consumers'. Default: ${default}."`
 	SubjectPrefix string `env:"OPRUN_SUBJECT_PREFIX" group:"Names:" default:"${prefix}" placeholder:"WORD" help:"First token of every job's subject. Default: ${default}."`
+	EventsPrefix  string `env:"OPRUN_EVENTS_PREFIX" group:"Names:" default:"${events_prefix}" placeholder:"WORD" help:"First token of the subjects on which the ends of runs are told. Default: ${default}."`
 	Stream        string `env:"OPRUN_STREAM" group:"Names:" default:"${stream}" placeholder:"NAME" help:"The stream whose workers --ledger wakes. Default: ${default}."`
 
 	Output    string           `short:"o" group:"Output and logs:" enum:"table, json, ndjson" default:"table" placeholder:"FORMAT" help:"Form of the data on stdout: ${enum}. Default: ${default}."`
@@ -34,11 +35,22 @@ type settings struct {
 	Version   proc.VersionFlag `group:"Output and logs:" help:"Print the version and exit."`
 }
 
+func (s *settings) subjects() events.Subjects {
+	return events.Subjects{Prefix: s.SubjectPrefix, Events: s.EventsPrefix}
+}
+
+func (s *settings) validateSubjects() error {
+	if err := s.subjects().Validate(); err != nil {
+		return misuse("--subject-prefix, --events-prefix: %w", err)
+	}
+	return nil
+}
+
 // parse reads the command line and the environment. --help and --version print and end the process.
 func parse(args []string, to streams) (*kong.Context, *settings, error) {
 	var c cli
 	command, err := proc.Parse(&c, "publisher", "Publishes background jobs to NATS JetStream.", args, to.out, to.err,
-		kong.Vars{"prefix": events.DefaultPrefix, "stream": events.DefaultTopology().Stream})
+		kong.Vars{"prefix": events.DefaultPrefix, "events_prefix": events.DefaultEventsPrefix, "stream": events.DefaultTopology().Stream})
 	if err != nil {
 		return nil, nil, err
 	}

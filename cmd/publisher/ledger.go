@@ -36,13 +36,18 @@ func (c *publishCommand) dispatch(ctx context.Context, a *app, declared *catalog
 		return err
 	}
 	defer conn.Close()
-	dispatcher := jobs.NewDispatcher(ledger, declared, conn, jobs.DispatcherConfig{Stream: a.Stream, TracerProvider: a.tracer}).
+	dispatcher := jobs.NewDispatcher(ledger, declared, conn, jobs.DispatcherConfig{Stream: a.Stream, Subjects: a.subjects(), TracerProvider: a.tracer}).
 		With(jobs.DispatchOptions{RequestID: c.RequestID, Initiator: c.Initiator})
 	run, err := dispatcher.Dispatch(ctx, c.scope(), c.Type, input)
 	if err != nil {
 		return explainDispatch(ctx, err)
 	}
-	return a.printRun(entryOf(run, c.RequestID))
+	e := entryOf(run, c.RequestID)
+	if !c.Wait {
+		return a.printRun(e)
+	}
+	a.log.Info("waiting for the run", "result", e.Result, "run_id", e.RunID, "request_id", e.RequestID)
+	return c.await(ctx, a, func(ctx context.Context) (oprun.Run, error) { return dispatcher.Wait(ctx, run.ID) })
 }
 
 // ledger opens the ledger. The caller closes it.

@@ -20,15 +20,17 @@ import (
 )
 
 type publishCommand struct {
-	Type      string    `required:"" placeholder:"TYPE" help:"Job type, as the catalogue names it."`
-	Tenant    uuid.UUID `xor:"scope" required:"" placeholder:"ID" help:"The tenant's external id."`
-	Workspace uuid.UUID `xor:"scope" required:"" placeholder:"ID" help:"The workspace's id, for a job that belongs to no tenant."`
-	Input     string    `default:"{}" placeholder:"JSON" help:"The job's input, one JSON object; @FILE reads it from a file, - from stdin. Default: ${default}."`
-	RunID     uuid.UUID `placeholder:"ID" help:"The run, when the ledger has it already."`
-	RequestID string    `placeholder:"TEXT" help:"Your own id of this request, 1 to 128 visible ASCII characters: asked again with it, the job runs once. Default: a new one."`
-	Initiator string    `placeholder:"TEXT" help:"Who asks. Default: system."`
-	Ledger    bool      `help:"Write the run into the ledger, whose relay publishes it: as durable as Postgres. Needs DATABASE_URL; NATS may be away."`
-	Coalesce  bool      `help:"Let the broker drop this request when one of the same identity was stored within its dedupe window."`
+	Type      string        `required:"" placeholder:"TYPE" help:"Job type, as the catalogue names it."`
+	Tenant    uuid.UUID     `xor:"scope" required:"" placeholder:"ID" help:"The tenant's external id."`
+	Workspace uuid.UUID     `xor:"scope" required:"" placeholder:"ID" help:"The workspace's id, for a job that belongs to no tenant."`
+	Input     string        `default:"{}" placeholder:"JSON" help:"The job's input, one JSON object; @FILE reads it from a file, - from stdin. Default: ${default}."`
+	RunID     uuid.UUID     `placeholder:"ID" help:"The run, when the ledger has it already."`
+	RequestID string        `placeholder:"TEXT" help:"Your own id of this request, 1 to 128 visible ASCII characters: asked again with it, the job runs once. Default: a new one."`
+	Initiator string        `placeholder:"TEXT" help:"Who asks. Default: system."`
+	Ledger    bool          `help:"Write the run into the ledger, whose relay publishes it: as durable as Postgres. Needs DATABASE_URL; NATS may be away."`
+	Wait      bool          `help:"Wait for the run to end, and show it instead. Needs DATABASE_URL."`
+	Timeout   time.Duration `placeholder:"DURATION" help:"How long --wait waits, as in 90s. Default: as long as it takes."`
+	Coalesce  bool          `help:"Let the broker drop this request when one of the same identity was stored within its dedupe window."`
 }
 
 // Help is the longer text of --help.
@@ -39,13 +41,18 @@ func (*publishCommand) Help() string {
 
 The answer says where the stream has the job, and which run it makes unless it joins one of the same identity. "suppressed" says that the stream had the message already: nothing was added, and that is no failure.
 
-With --ledger the answer is the run itself: "created", or "joined" when the request is served by a run that is there.`
+With --ledger the answer is the run itself: "created", or "joined" when the request is served by a run that is there.
+
+With --wait the answer is the run when it has ended: the one that this job made, or the one that it joined. Then the exit code is 0 when it succeeded, 4 when it succeeded partially, 1 when it ended otherwise or the job was rejected, and 5 when --timeout has passed.`
 }
 
 // Run publishes the job and shows where it is.
 func (c *publishCommand) Run(ctx context.Context, a *app) error {
 	declared, job, err := c.declaration(a.Catalog)
 	if err != nil {
+		return err
+	}
+	if err := errors.Join(c.validateWait(), a.validateSubjects()); err != nil {
 		return err
 	}
 	ctx, stop, err := a.trace(ctx)
@@ -60,10 +67,20 @@ func (c *publishCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	subjects := events.Subjects{Prefix: a.SubjectPrefix}
-	if err := subjects.Validate(); err != nil {
-		return misuse("--subject-prefix: %w", err)
+	if c.Wait {
+		return c.publishAndWait(ctx, a, request)
 	}
+	return c.withJetStream(ctx, a, func(js jetstream.JetStream) error {
+		r, _, err := c.publish(ctx, a, js, request)
+		if err != nil {
+			return err
+		}
+		return a.print(r)
+	})
+}
+
+// withJetStream runs do with a connection.
+func (c *publishCommand) withJetStream(ctx context.Context, a *app, do func(js jetstream.JetStream) error) error {
 	conn, err := a.connect(ctx)
 	if err != nil {
 		return err
@@ -73,14 +90,19 @@ func (c *publishCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return fmt.Errorf("use jetstream: %w", err)
 	}
-	ack, err := events.NewPublisher(js, events.PublisherConfig{Subjects: subjects, TracerProvider: a.tracer}).Publish(ctx, request)
+	return do(js)
+}
+
+// publish publishes the job and waits until the stream has it.
+func (c *publishCommand) publish(ctx context.Context, a *app, js jetstream.JetStream, request events.Request) (receipt, events.Ack, error) {
+	ack, err := events.NewPublisher(js, events.PublisherConfig{Subjects: a.subjects(), TracerProvider: a.tracer}).Publish(ctx, request)
 	if err != nil {
-		return explain(ctx, err, ack.RequestID)
+		return receipt{}, ack, explain(ctx, err, ack.RequestID)
 	}
 	if ack.Duplicate && ack.Tries > 1 {
 		a.log.Info("the acknowledgement came late: the message that was there may be this very request", "tries", ack.Tries)
 	}
-	return a.print(receiptOf(request, ack, subjects))
+	return receiptOf(request, ack, a.subjects()), ack, nil
 }
 
 // declaration finds what the catalogue says of the type.

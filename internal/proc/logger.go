@@ -5,7 +5,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/lmittmann/tint"
 )
@@ -29,16 +32,46 @@ func Logger(w io.Writer, format, level string) (*slog.Logger, error) {
 	case "json":
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: least})), nil
 	case "text":
-		return slog.New(tint.NewTextHandler(w, &tint.Options{
-			Level:      least,
-			TimeFormat: time.TimeOnly,
-			NoColor:    !terminal || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb",
-		})), nil
+		return slog.New(textHandler(w, least, terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb")), nil
 	}
 	return nil, &Error{
 		Code: Usage,
 		Err:  fmt.Errorf("unknown log format %q", format),
 		Hint: "type: export OPRUN_LOG_FORMAT=text, or json",
+	}
+}
+
+// textHandler writes for people. With colours the library lets escape sequences pass, and so do messages: what strangers
+// have sent must not steer a terminal.
+func textHandler(w io.Writer, least slog.Level, colours bool) slog.Handler {
+	return tint.NewTextHandler(w, &tint.Options{
+		Level: least, TimeFormat: time.TimeOnly, NoColor: !colours,
+		ReplaceAttr: func(_ []string, attr slog.Attr) slog.Attr {
+			switch attr.Value.Kind() {
+			case slog.KindString, slog.KindAny:
+				if text := attr.Value.String(); strings.ContainsFunc(text, steers) {
+					attr.Value = slog.StringValue(strings.Map(pictured, text))
+				}
+			default: // numbers, times and the like are what they are
+			}
+			return attr
+		},
+	})
+}
+
+// steers reports what is not to reach a terminal as it is, nor the library, which cuts a text where it is no UTF-8.
+func steers(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }
+
+// pictured stands in for it. The library would turn an escape that is spelled out into one.
+func pictured(r rune) rune {
+	const pictures = '\u2400' // of the ASCII control characters
+	switch {
+	case !steers(r):
+		return r
+	case r < ' ':
+		return pictures + r
+	default:
+		return '?'
 	}
 }
 

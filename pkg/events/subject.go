@@ -1,6 +1,7 @@
 package events
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -10,17 +11,18 @@ import (
 	"oprun.example/pkg/dedupe"
 )
 
-// DefaultPrefix is the first token of every job's subject, unless a setting says otherwise.
-const DefaultPrefix = "jobs"
+// The first tokens of the subjects of jobs, and of those on which the ends of runs are told, unless a setting says
+// otherwise.
+const (
+	DefaultPrefix       = "jobs"
+	DefaultEventsPrefix = "events"
+)
 
 // MaxTypeLength bounds a job type, in bytes.
 const MaxTypeLength = 100
 
-// The first tokens of subjects that must never be stored as jobs.
-const (
-	eventsPrefix = "events" // of terminal events
-	ownPrefix    = "oprun"  // of what our processes tell each other
-)
+// ownPrefix is the first token of what our processes tell each other.
+const ownPrefix = "oprun"
 
 // What is wrong with a subject or a type, as fixed values: the worker parses every delivery, and fmt is slow.
 var (
@@ -28,6 +30,7 @@ var (
 	errTypeTokens  = errors.New("a job type has 2 to 6 words, with dots between them")
 	errTypeForm    = errors.New("a job type's words begin with a-z and go on with a-z, 0-9 and _")
 	errPrefix      = errors.New("subject prefix: its words are made of letters, digits, - and _, and the first is neither \"events\" nor \"oprun\"")
+	errEvents      = errors.New("events prefix: its words are made of letters, digits, - and _, and the first is neither \"oprun\" nor that of the jobs")
 	errForeign     = errors.New("it does not begin with the prefix")
 	errNoScope     = errors.New("after the prefix comes tenant or workspace")
 	errIDNotSpelt  = errors.New("after tenant or workspace comes a UUID, in lower case")
@@ -35,28 +38,31 @@ var (
 )
 
 // Subjects writes and reads the subjects of jobs: "<prefix>.tenant.<external id>.<job type>" and
-// "<prefix>.workspace.<id>.<job type>". The zero value has the prefix "jobs".
+// "<prefix>.workspace.<id>.<job type>". The zero value has the prefix "jobs". Beside them it writes those on which the
+// ends of runs are told.
 type Subjects struct {
 	Prefix string // one or more words; "" is [DefaultPrefix]
+	Events string // of terminal events, one or more words; "" is [DefaultEventsPrefix]
 }
 
-func (s Subjects) prefix() string {
-	if s.Prefix == "" {
-		return DefaultPrefix
-	}
-	return s.Prefix
-}
+func (s Subjects) prefix() string { return cmp.Or(s.Prefix, DefaultPrefix) }
+
+func (s Subjects) events() string { return cmp.Or(s.Events, DefaultEventsPrefix) }
 
 // Validate reports a prefix that could not be part of a subject, or that would make jobs of terminal events or
 // wake-ups.
 func (s Subjects) Validate() error {
-	for i, word := range strings.Split(s.prefix(), ".") {
-		if word == "" || strings.ContainsFunc(word, notInPrefix) || i == 0 && (word == eventsPrefix || word == ownPrefix) {
-			return errPrefix
-		}
+	jobs, events := strings.Split(s.prefix(), "."), strings.Split(s.events(), ".")
+	if slices.ContainsFunc(jobs, notAWord) || jobs[0] == DefaultEventsPrefix || jobs[0] == ownPrefix {
+		return errPrefix
+	}
+	if slices.ContainsFunc(events, notAWord) || events[0] == jobs[0] || events[0] == ownPrefix {
+		return errEvents
 	}
 	return nil
 }
+
+func notAWord(word string) bool { return word == "" || strings.ContainsFunc(word, notInPrefix) }
 
 func notInPrefix(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
@@ -149,10 +155,11 @@ func ValidType(jobType string) error {
 	return nil
 }
 
-// TerminalSubject returns the core NATS subject on which the end of a run is told, after its commit:
-// "events.<outcome>.tenant.<external id>.<job type>". It lies outside every prefix of jobs.
-func TerminalSubject(outcome string, scope dedupe.Scope, jobType string) string {
-	return eventsPrefix + "." + outcome + "." + scope.String() + "." + jobType
+// Terminal returns the core NATS subject on which the end of a run is told, after its commit:
+// "events.<outcome>.tenant.<external id>.<job type>", or with another prefix. It lies outside the prefix of jobs. "*" as the
+// outcome makes the subject of all ends.
+func (s Subjects) Terminal(outcome string, scope dedupe.Scope, jobType string) string {
+	return s.events() + "." + outcome + "." + scope.String() + "." + jobType
 }
 
 // WakeSubject returns the core NATS subject on which the relays of a stream's workers are told that the ledger has a run

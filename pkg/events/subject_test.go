@@ -110,8 +110,11 @@ func TestSubjects(t *testing.T) {
 	t.Run("tell_terminal_events_outside_the_prefix", func(t *testing.T) {
 		t.Parallel()
 		want := "events.succeeded.tenant.6f9619ff-8b86-4d01-b42d-00cf4fc964e1.assignments.fetch"
-		if got := TerminalSubject("succeeded", tenant, fetchType); got != want {
+		if got := (Subjects{}).Terminal("succeeded", tenant, fetchType); got != want {
 			t.Errorf("got %q", got)
+		}
+		if got := (Subjects{Prefix: "work", Events: "work-events.eu"}).Terminal("*", tenant, fetchType); got != "work-events.eu."+strings.TrimPrefix(strings.Replace(want, "succeeded", "*", 1), "events.") {
+			t.Errorf("with a prefix of its own got %q", got)
 		}
 	})
 	t.Run("tell_wake_ups_outside_every_prefix", func(t *testing.T) {
@@ -129,6 +132,19 @@ func TestSubjects(t *testing.T) {
 		}
 		for _, prefix := range []string{"", "jobs", "acme.events", "A-1_b.c"} {
 			if err := (Subjects{Prefix: prefix}).Validate(); err != nil {
+				t.Errorf("%q: %v", prefix, err)
+			}
+		}
+	})
+	t.Run("refuse_an_events_prefix_that_is_no_plain_words_or_holds_jobs_or_wake_ups", func(t *testing.T) {
+		t.Parallel()
+		for _, prefix := range []string{"oprun", "oprun.ends", "jobs", "jobs.ends", ".", "a.", "a.*", ">", "a b", "$SYS"} {
+			if err := (Subjects{Events: prefix}).Validate(); err == nil {
+				t.Errorf("%q is taken", prefix)
+			}
+		}
+		for _, prefix := range []string{"", "events", "acme.ends"} {
+			if err := (Subjects{Events: prefix}).Validate(); err != nil {
 				t.Errorf("%q: %v", prefix, err)
 			}
 		}

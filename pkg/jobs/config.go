@@ -24,6 +24,7 @@ type Config struct {
 	Retention    time.Duration         // how long the ledger keeps runs that have ended; default 90 days
 	Workspace    string                // home of system runs, by id or name; default the seeded one
 	NoSchedules  bool                  // leave it to other workers to fire schedules
+	NoEvents     bool                  // tell nobody over core NATS of runs that have ended
 	Adapters     map[string]Adapter    // what domains know of runs, by job type, for housekeeping; default none
 	AuditEvery   time.Duration         // how often to compare stream and ledger, message by message; default 10m, negative: never
 	Worker       uuid.UUID             // shown as claimed_by; default a random one

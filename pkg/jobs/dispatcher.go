@@ -26,11 +26,14 @@ type Dispatcher struct {
 	waker   *waker
 	tracer  trace.Tracer // nil: none
 	options DispatchOptions
+
+	subjects events.Subjects
 }
 
 // DispatcherConfig is what a dispatcher may be told. The zero value works.
 type DispatcherConfig struct {
-	Stream string // whose workers are woken; default JOBS
+	Stream   string          // whose workers are woken; default JOBS
+	Subjects events.Subjects // the workers'; for [Dispatcher.Wait]
 
 	// TracerProvider makes a span of each call. Default: none are made, and a run keeps the trace context of the caller's span.
 	TracerProvider trace.TracerProvider
@@ -61,7 +64,7 @@ type Dispatched struct {
 // [Dispatcher.Dispatch]; nil leaves the run to a relay's next look (Config.Poll of the workers).
 func NewDispatcher(ledger *oprun.Ledger, cat *catalog.Catalog, conn *nats.Conn, config DispatcherConfig) *Dispatcher {
 	config.Stream = cmp.Or(config.Stream, events.DefaultTopology().Stream)
-	d := &Dispatcher{ledger: ledger, catalog: cat, waker: &waker{conn: conn, subject: events.WakeSubject(config.Stream)}}
+	d := &Dispatcher{ledger: ledger, catalog: cat, waker: &waker{conn: conn, subject: events.WakeSubject(config.Stream)}, subjects: config.Subjects}
 	if config.TracerProvider != nil {
 		d.tracer = config.TracerProvider.Tracer(events.TracerName)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
 
 	"oprun.example/pkg/oprun"
 )
@@ -27,6 +28,9 @@ func (w *Worker) ended(a *attempt, outcome oprun.Outcome) {
 		m.attempts[result].Inc()
 	}
 	w.logEnd(a, outcome, took)
+	w.announcer.tell(topic{outcome, a.work.Scope, a.work.Type}, func() (Ended, nats.Header) {
+		return w.endedOf(a, outcome), a.work.traceHeader()
+	})
 	a.endSpan(outcome, result)
 }
 

@@ -169,6 +169,7 @@ func (w *Worker) park(parked []*attempt, left *rest) {
 		case ok && outcome == "":
 			left.locked = append(left.locked, a)
 		case ok:
+			a.work.endParked(outcome)
 			w.ended(a, outcome)
 		case tries > 1 && a.end.ended == "": // given back by an earlier try, or fenced: the next delivery has the answer
 			w.hands.remove(a.delivery)

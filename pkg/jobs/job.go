@@ -41,6 +41,7 @@ type Work struct {
 	committed oprun.Outcome // how Commit ended the run; empty before
 	failed    error         // of the last Commit that did not end the run
 	dropped   int           // counts that the last result left out
+	told      told          // the last result
 
 	queued   []oprun.Statement
 	misused  error // of the first that cannot be queued
@@ -191,6 +192,7 @@ func (w *Work) result(c conclusion) oprun.Result {
 	if len(w.counts) > 0 {
 		r.Counts, w.dropped = oprun.NormalizeCounts(w.counts, w.attempt.spec.job.Counts)
 	}
+	w.told = told{r.Outcome, r.Counts, r.Failures}
 	return r
 }
 

@@ -2,14 +2,19 @@ package jobs
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
 	"oprun.example/pkg/dedupe"
 	"oprun.example/pkg/events"
+	"oprun.example/pkg/oprun"
 )
 
 // What a job carries is the producer's secret: no log line tells it, whatever becomes of the job.
@@ -40,6 +45,89 @@ func TestLogsTellNoInput(t *testing.T) {
 	check(t, w.stop())
 	if text := log.String(); strings.Contains(text, secret) || !strings.Contains(text, "run ended") {
 		t.Errorf("the log tells the input, or nothing at all:\n%s", text)
+	}
+}
+
+// logLines are the lines of a worker's log that tell of an end.
+type logLines struct {
+	mu   sync.Mutex
+	ends []map[string]any
+}
+
+// Write implements io.Writer.
+func (l *logLines) Write(line []byte) (int, error) {
+	var attributes map[string]any
+	if err := json.Unmarshal(line, &attributes); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if attributes["msg"] == "run ended" {
+		l.ends = append(l.ends, attributes)
+	}
+	return len(line), nil
+}
+
+func (l *logLines) logger() *slog.Logger {
+	return slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// of returns the lines of one run.
+func (l *logLines) of(id uuid.UUID) (lines []map[string]any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.ends {
+		if run, ok := line["run"].(map[string]any); ok && run["run_id"] == id.String() {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// wantOneLine wants one line of a run's end, which names it as all others do; by is who ended it, empty: an attempt.
+func (s *stack) wantOneLine(l *logLines, id uuid.UUID, by string) {
+	s.t.Helper()
+	s.eventually("the line", func() bool { return len(l.of(id)) > 0 })
+	lines, run := l.of(id), s.run(id)
+	want := map[string]any{"run_id": id.String(), "job_type": run.Type, "scope": run.Scope().String(), "attempt": float64(run.Attempt)}
+	if diff := cmp.Diff(want, lines[0]["run"]); diff != "" || len(lines) != 1 || lines[0]["outcome"] != string(run.Outcome) {
+		s.t.Errorf("%d lines tell of the end as %s, the first %v; its run (-want +got):\n%s", len(lines), run.Outcome, lines[0], diff)
+	}
+	if got, _ := lines[0]["by"].(string); got != by {
+		s.t.Errorf("the end is said to be by %q, want %q", got, by)
+	}
+}
+
+// The end of each run is one line, whatever it was: of a success for those who log everything.
+func TestOneLineForEachEnd(t *testing.T) {
+	t.Parallel()
+	for name, want := range endings {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStack(t)
+			job := testJob("key")
+			if want.timeout > 0 {
+				job.Timeout = want.timeout
+			}
+			s.catalog = testCatalog(t, job)
+			lines := &logLines{}
+			w := s.start(handling(want.handle), Config{Logger: lines.logger()})
+			input := want.input
+			if input == "" {
+				input = `{"key":"a"}`
+			}
+			run := s.publish(input)
+			s.settled(1)
+			check(t, w.stop())
+			s.wantOneLine(lines, run, "")
+			level := "INFO"
+			if want.outcome == oprun.Succeeded {
+				level = "DEBUG"
+			}
+			if got := lines.of(run)[0]["level"]; got != level {
+				t.Errorf("the level is %v, want %s", got, level)
+			}
+		})
 	}
 }
 

@@ -3,9 +3,11 @@ package jobs
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Mux holds the handlers of a worker, by job type. The zero value is ready; fill it before the worker starts.
@@ -40,10 +42,19 @@ func Handle[T any](mux *Mux, jobType string, handle func(ctx context.Context, jo
 		if raw, ok := any(&job.Args).(*json.RawMessage); ok {
 			*raw = work.Input
 		} else if err := json.Unmarshal(work.Input, &job.Args); err != nil {
-			return &verdictError{kind: failForGood, code: "input.invalid", err: fmt.Errorf("decode input: %w", err)}
+			return &verdictError{kind: failForGood, code: "input.invalid", err: undecodable(err)}
 		}
 		return handle(ctx, job)
 	})
+}
+
+// undecodable says why an input does not decode, without the decoder's own words: they may quote it.
+func undecodable(err error) error {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		kind, _, _ := strings.Cut(wrong.Value, " ") // of a number its value follows
+		return fmt.Errorf("decode input: field %q: a JSON %s does not fit into %s", wrong.Field, kind, wrong.Type)
+	}
+	return fmt.Errorf("decode input: the type of a field refuses its value (%T)", err)
 }
 
 func (m *Mux) add(jobType string, run func(context.Context, *Work) error) {

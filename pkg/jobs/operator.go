@@ -45,7 +45,7 @@ func (o *Operator) Retry(ctx context.Context, runID uuid.UUID, initiator string)
 	if !InStream(old) || old.OriginTime == nil {
 		return oprun.Run{}, noInput
 	}
-	message, err := readOrigin(ctx, o.js, o.subjects, origin{old.ID, scopeOf(old), old.Type, *old.OriginStream, uint64(*old.OriginSeq), *old.OriginTime})
+	message, err := readOrigin(ctx, o.js, o.subjects, origin{old.ID, old.Scope(), old.Type, *old.OriginStream, uint64(*old.OriginSeq), *old.OriginTime})
 	if errors.Is(err, events.ErrNoMessage) {
 		return oprun.Run{}, fmt.Errorf("%w, and %w", noInput, err)
 	}
@@ -57,13 +57,6 @@ func (o *Operator) Retry(ctx context.Context, runID uuid.UUID, initiator string)
 
 // InStream reports whether a run that keeps no input may get it back from the stream: it came from there.
 func InStream(run oprun.Run) bool { return run.OriginStream != nil && run.OriginSeq != nil }
-
-func scopeOf(run oprun.Run) dedupe.Scope {
-	if run.TenantID != nil {
-		return dedupe.Tenant(*run.TenantID)
-	}
-	return dedupe.Workspace(run.WorkspaceID)
-}
 
 // Requeued is a dead letter whose message is in the stream again.
 type Requeued struct {

@@ -102,6 +102,7 @@ func (l *claimLane) judge(batch []*delivery) {
 		}
 	}
 	l.bury(rejected)
+	l.endedWithout("claim", endedByClaim(l.asked, answers))
 }
 
 // refusal is a delivery that can never run, and why.
@@ -234,11 +235,8 @@ func (w *Worker) follow(d *delivery, answer oprun.Answer, sent time.Time) *refus
 		d.nak(unknownRunDelay(d.delivered))
 	case dedupe.Busy:
 		d.nak(answer.RetryIn)
-	case dedupe.Exhausted:
-		d.spec.metrics.runs[oprun.Failed].Inc()
-		d.ack()
-	case dedupe.Cancelled:
-		d.spec.metrics.runs[oprun.Cancelled].Inc()
+	case dedupe.Exhausted, dedupe.Cancelled:
+		d.spec.metrics.runs[endedBy(verdict)].Inc()
 		d.ack()
 	case dedupe.Duplicate, dedupe.FollowUp, dedupe.Completed, dedupe.Cooldown, dedupe.NotDue, dedupe.Suspended:
 		d.ack()

@@ -134,9 +134,7 @@ func (r *reconciliation) end(ctx context.Context, c oprun.Candidate, truth Truth
 	ended, err := r.ledger.End(ctx, ending)
 	r.ends += len(ended)
 	r.reconciled(ending.Reason, ended)
-	for _, e := range ended {
-		r.log.Warn("run ended by housekeeping", "run_id", e.RunID.String(), "job_type", e.Type, "reason", string(ending.Reason), "outcome", string(e.Outcome))
-	}
+	r.endedWithout("housekeeping", ended)
 	return err
 }
 

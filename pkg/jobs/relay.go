@@ -250,8 +250,6 @@ func (r *relay) end(ctx context.Context, run oprun.DueRun, reason oprun.EndReaso
 		Note: map[string]any{"by": "relay"},
 	})
 	r.reconciled(reason, ended)
-	for _, e := range ended {
-		r.log.Error("run ended by the relay", "run_id", e.RunID.String(), "job_type", e.Type, "reason", string(reason))
-	}
+	r.endedWithout("relay", ended)
 	return err
 }

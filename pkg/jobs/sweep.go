@@ -39,8 +39,8 @@ func (w *Worker) countSwept(swept oprun.Swept) {
 	}
 	for _, e := range swept.Ended {
 		w.metrics.ofType(e.Type).runs[e.Outcome].Inc()
-		w.log.Warn("run ended by the sweeper", "run_id", e.RunID.String(), "job_type", e.Type, "outcome", string(e.Outcome))
 	}
+	w.endedWithout("sweeper", swept.Ended)
 }
 
 func (w *Worker) sweepOnce(ctx context.Context) (swept oprun.Swept, err error) {

@@ -51,6 +51,7 @@ type Worker struct {
 	beat      time.Duration // between heartbeats
 	ackWait   time.Duration // the consumer's
 	epoch     time.Time
+	announcer *announcer
 
 	slots    *slots
 	hands    *hands
@@ -94,6 +95,7 @@ func NewWorker(js jetstream.JetStream, ledger *oprun.Ledger, cat *catalog.Catalo
 		return nil, err
 	}
 	w.schedules = w.schedulesOf(cat)
+	w.announcer = newAnnouncer(js, config.Subjects, config.NoEvents)
 	return w, nil
 }
 
@@ -162,6 +164,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	settling, abandon := context.WithCancel(lifetime)
 	defer abandon()
 	w.stopping, w.settling, w.lifetime = stopping, settling, lifetime
+	defer w.announcer.listen()()
 
 	var intake, claims, finishes, upkeep sync.WaitGroup
 	effects := make(chan struct{}) // closed when their lane has ended

@@ -10,6 +10,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"oprun.example/pkg/dedupe"
 )
 
 // Run is one row of the ledger as people and programs see it: all but the input and the claim token.
@@ -49,10 +51,18 @@ type Run struct {
 	Problem           Problem          `db:"problem" json:"problem"`
 }
 
-// LogValue shows what a log line needs of a run.
+// LogValue shows what a log line needs of a run, spelt as a worker spells it of an attempt.
 func (r Run) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("id", r.ID.String()), slog.String("type", r.Type),
-		slog.String("outcome", string(r.Outcome)), slog.Int("attempt", r.Attempt))
+	return slog.GroupValue(slog.String("run_id", r.ID.String()), slog.String("job_type", r.Type),
+		slog.String("scope", r.Scope().String()), slog.Int("attempt", r.Attempt))
+}
+
+// Scope returns whose run it is: its tenant's, or its workspace's own.
+func (r Run) Scope() dedupe.Scope {
+	if r.TenantID != nil {
+		return dedupe.Tenant(*r.TenantID)
+	}
+	return dedupe.Workspace(r.WorkspaceID)
 }
 
 // Parked reports whether the run waits for its suspended tenant to be resumed.
@@ -70,6 +80,15 @@ type Attempt struct {
 
 // Run returns one run, or ErrNotFound.
 func (l *Ledger) Run(ctx context.Context, id uuid.UUID) (Run, error) { return readRun(ctx, l.db, id) }
+
+// RunsByID returns those of these runs that the ledger has, in no order.
+func (l *Ledger) RunsByID(ctx context.Context, ids []uuid.UUID) ([]Run, error) {
+	keys := make([]pgtype.UUID, len(ids))
+	for i, id := range ids {
+		keys[i] = idOf(id)
+	}
+	return readRuns(ctx, l.db, keys)
+}
 
 func readRun(ctx context.Context, db DB, id uuid.UUID) (Run, error) {
 	runs, err := readRuns(ctx, db, []pgtype.UUID{idOf(id)})

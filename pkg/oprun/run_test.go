@@ -100,7 +100,7 @@ func TestRun(t *testing.T) {
 			run := s.ensure("a")
 			var line strings.Builder
 			slog.New(slog.NewTextHandler(&line, nil)).Info("run ended", "run", run)
-			if want := fmt.Sprintf("run.id=%s run.type=%s run.outcome=pending run.attempt=0", run.ID, run.Type); !strings.Contains(line.String(), want) {
+			if want := fmt.Sprintf("run.run_id=%s run.job_type=%s run.scope=%s run.attempt=0", run.ID, run.Type, run.Scope()); !strings.Contains(line.String(), want) {
 				s.t.Errorf("%s", line.String())
 			}
 		},
