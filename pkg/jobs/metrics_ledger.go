@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -25,20 +26,23 @@ type ledgerFigures struct {
 	stats *oprun.Stats // nil: not known
 }
 
-// statuses are those of active runs.
-var statuses = []string{"queued", "running"}
+// The statuses of active runs.
+const (
+	statusQueued  = "queued"
+	statusRunning = "running"
+)
 
 func newLedgerGauges(ledger *oprun.Ledger, types []string, log *slog.Logger) *ledgerGauges {
 	return &ledgerGauges{
 		types:  append([]string{unknownType}, types...),
 		figure: &cached[ledgerFigures]{ask: func(ctx context.Context) ledgerFigures { return askLedger(ctx, ledger, log) }},
 		up:     ledgerUp(),
-		active: described("ledger_active_runs", "Runs that are queued or running, at most 250000 in all.", "job_type", "status"),
+		active: described("ledger_active_runs", "Runs that are queued or running, at most 250000 of all types.", "job_type", "status"),
 		oldest: described("ledger_oldest_active_run_created_timestamp_seconds",
 			"When the oldest active run was created that is not parked; absent when there is none.", "job_type", "status"),
 		problems: described("ledger_problem_runs",
 			"Runs that somebody should look at: active ones that stand still, and the newest 1000 of each way to end unwell.", "job_type", "problem"),
-		due: described("ledger_relay_due_runs", "Queued runs that wait for a relay to publish them now."),
+		due: described("ledger_relay_due_runs", "Queued runs that wait for a relay to publish them now, at most 10000."),
 	}
 }
 
@@ -92,6 +96,7 @@ func (g *ledgerGauges) Collect(metrics chan<- prometheus.Metric) {
 	if figures.stats != nil {
 		g.collectActive(metrics, figures.stats.Active)
 		g.collectProblems(metrics, figures.stats.Problems)
+		metrics <- prometheus.MustNewConstMetric(g.due, prometheus.GaugeValue, float64(figures.stats.RelayDue))
 	}
 }
 
@@ -107,25 +112,25 @@ func (g *ledgerGauges) typeOf(jobType string) string {
 }
 
 func (g *ledgerGauges) collectActive(metrics chan<- prometheus.Metric, active []oprun.ActiveStats) {
-	runs, oldest, due := make(map[byType]int), make(map[byType]float64), 0
+	runs, oldest := make(map[byType]int), make(map[byType]time.Time)
+	add := func(jobType, status string, n int, since time.Time) {
+		key := byType{g.typeOf(jobType), status}
+		runs[key] += n
+		oldest[key] = older(oldest[key], since)
+	}
 	for _, a := range active {
-		key := byType{g.typeOf(a.Type), a.Status}
-		runs[key] += a.Runs
-		due += a.Due
-		if created := unixSeconds(a.Oldest); !a.Oldest.IsZero() && (oldest[key] == 0 || created < oldest[key]) {
-			oldest[key] = created
-		}
+		add(a.Type, statusQueued, a.Queued, a.OldestQueued)
+		add(a.Type, statusRunning, a.Running, a.OldestRunning)
 	}
 	for _, jobType := range g.types {
-		for _, status := range statuses {
+		for _, status := range []string{statusQueued, statusRunning} {
 			key := byType{jobType, status}
 			metrics <- prometheus.MustNewConstMetric(g.active, prometheus.GaugeValue, float64(runs[key]), jobType, status)
-			if created, there := oldest[key]; there {
-				metrics <- prometheus.MustNewConstMetric(g.oldest, prometheus.GaugeValue, created, jobType, status)
+			if since := oldest[key]; !since.IsZero() {
+				metrics <- prometheus.MustNewConstMetric(g.oldest, prometheus.GaugeValue, unixSeconds(since), jobType, status)
 			}
 		}
 	}
-	metrics <- prometheus.MustNewConstMetric(g.due, prometheus.GaugeValue, float64(due))
 }
 
 func (g *ledgerGauges) collectProblems(metrics chan<- prometheus.Metric, problems []oprun.ProblemStats) {

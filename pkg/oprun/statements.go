@@ -93,6 +93,7 @@ var (
 	twinsSQL          = statement("twins")
 	statsSettingsSQL  = statement("stats_settings")
 	statsActiveSQL    = statement("stats_active")
+	statsDueSQL       = statement("stats_due")
 	statsStaleSQL     = statement("stats_stale")
 	statsUnwellSQL    = statement("stats_unwell")
 )

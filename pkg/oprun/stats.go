@@ -14,15 +14,16 @@ import (
 type Stats struct {
 	Active   []ActiveStats
 	Problems []ProblemStats // those of active runs, and those of the newest runs that have ended
+	RelayDue int            // queued runs that wait for a relay to publish them now
 }
 
-// ActiveStats are the active runs of one type and status.
+// ActiveStats are the active runs of one type.
 type ActiveStats struct {
-	Type   string
-	Status string // queued or running
-	Runs   int
-	Due    int       // of them, those that wait for a relay to publish them now
-	Oldest time.Time // when the oldest was created that is not parked; zero: there is none
+	Type            string
+	Queued, Running int
+
+	// When the oldest was created that is queued and not parked, and that is running; zero: there is none.
+	OldestQueued, OldestRunning time.Time
 }
 
 // ProblemStats are the runs of one type that have a problem.
@@ -34,7 +35,8 @@ type ProblemStats struct {
 
 // What is read for figures, at most: where there is more, they are the least that it can be.
 const (
-	MaxActiveStats = 250_000 // active runs
+	MaxActiveStats = 250_000 // active runs, and as many parked ones
+	MaxDueStats    = 10_000  // runs that wait for a relay
 	MaxUnwellStats = 1000    // runs that ended in one way that is not well, for each of the four ways
 )
 
@@ -42,8 +44,8 @@ const (
 const statsPatience = 2 * time.Second
 
 // Stats reads the active runs and the newest of those that did not end well, each through an index, on a connection of the
-// ledger's own. Its time is in proportion to the active runs, whatever has ended, and three times as long when some of them
-// may be stale (BenchmarkStats). Who asks often should keep the answer for a while.
+// ledger's own. Its time is in proportion to the active runs, whatever has ended, and twice as long when some of them may be
+// stale (BenchmarkStats). Who asks often should keep the answer for a while.
 func (l *Ledger) Stats(ctx context.Context) (Stats, error) {
 	s, old, err := l.activeStats(ctx)
 	if err == nil && old {
@@ -53,6 +55,9 @@ func (l *Ledger) Stats(ctx context.Context) (Stats, error) {
 		_, unwell := RunFilter{Problem: TerminalFollowUp}.admitsEnded()
 		err = l.problemStats(ctx, &s, TerminalFollowUp, statsUnwellSQL, unwell, MaxUnwellStats)
 	}
+	if err == nil {
+		err = l.readStats(ctx, statsDueSQL, []any{MaxDueStats}, []any{&s.RelayDue}, func() {})
+	}
 	if err != nil {
 		return Stats{}, fmt.Errorf("read figures of the ledger: %w", err)
 	}
@@ -61,39 +66,41 @@ func (l *Ledger) Stats(ctx context.Context) (Stats, error) {
 
 // activeStats reads the active runs, and whether some are so old that they may be stale.
 func (l *Ledger) activeStats(ctx context.Context) (s Stats, old bool, err error) {
-	err = l.readStats(ctx, statsActiveSQL, []any{MaxActiveStats}, func(rows pgx.Rows) error {
-		var a ActiveStats
-		var oldest *time.Time
-		var isOld bool
-		_, err := pgx.ForEachRow(rows, []any{&a.Type, &a.Status, &a.Runs, &a.Due, &oldest, &isOld}, func() error {
-			if a.Oldest = (time.Time{}); oldest != nil {
-				a.Oldest = *oldest
-			}
-			s.Active, old = append(s.Active, a), old || isOld
-			return nil
-		})
-		return err
+	var a ActiveStats
+	var queued, running *time.Time
+	var isOld bool
+	scan := []any{&a.Type, &a.Queued, &a.Running, &queued, &running, &isOld}
+	err = l.readStats(ctx, statsActiveSQL, []any{MaxActiveStats}, scan, func() {
+		a.OldestQueued, a.OldestRunning = timeOrZero(queued), timeOrZero(running)
+		s.Active, old = append(s.Active, a), old || isOld
 	})
 	return s, old, err
 }
 
+func timeOrZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
+}
+
 // problemStats adds the runs that a statement counts by type.
 func (l *Ledger) problemStats(ctx context.Context, s *Stats, problem Problem, sql string, args ...any) error {
-	return l.readStats(ctx, sql, args, func(rows pgx.Rows) error {
-		p := ProblemStats{Problem: problem}
-		_, err := pgx.ForEachRow(rows, []any{&p.Type, &p.Runs}, func() error {
-			s.Problems = append(s.Problems, p)
+	p := ProblemStats{Problem: problem}
+	return l.readStats(ctx, sql, args, []any{&p.Type, &p.Runs}, func() { s.Problems = append(s.Problems, p) })
+}
+
+// readStats sends one statement with the settings for it, which end with their common transaction, and scans its rows.
+func (l *Ledger) readStats(ctx context.Context, sql string, args, scan []any, row func()) error {
+	batch := &pgx.Batch{}
+	batch.Queue(statsSettingsSQL, strconv.FormatInt(millis(statsPatience), 10))
+	batch.Queue(sql, args...).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, scan, func() error {
+			row()
 			return nil
 		})
 		return err
 	})
-}
-
-// readStats sends one statement with the settings for it, which end with their common transaction.
-func (l *Ledger) readStats(ctx context.Context, sql string, args []any, read func(rows pgx.Rows) error) error {
-	batch := &pgx.Batch{}
-	batch.Queue(statsSettingsSQL, strconv.FormatInt(millis(statsPatience), 10))
-	batch.Queue(sql, args...).Query(read)
 	return l.db.SendBatch(ctx, batch).Close()
 }
 

@@ -44,7 +44,7 @@ func (s *scene) readFigures(b *testing.B) {
 		times = append(times, float64(time.Since(began).Microseconds())/1000)
 		active := 0
 		for _, a := range stats.Active {
-			active += a.Runs
+			active += a.Queued + a.Running
 		}
 		if active != *benchActive {
 			b.Fatalf("%d runs are active, want %d", active, *benchActive)
