@@ -95,7 +95,7 @@ func newMetrics(registry prometheus.Registerer, types []string, free *slots) (*m
 		reconciled:  make(map[oprun.EndReason]prometheus.Counter),
 		ops:         make(map[string]opMetrics, len(ledgerOps)),
 		sweeps:      counters("sweeper_actions_total", "Running runs looked at by the sweeper, by action.", "action"),
-		relayed:     timestamp("relay_last_success_timestamp_seconds", "When the relay last looked at all due runs."),
+		relayed:     timestamp("relay_last_success_timestamp_seconds", "When the relay last looked at all due runs, and for six seconds the broker had refused none."),
 		swept:       timestamp("sweeper_last_success_timestamp_seconds", "When the sweeper last looked at all late runs."),
 		housekept:   timestamp("reconcile_last_success_timestamp_seconds", "When this process last reconciled runs with their domains, all adapters answering."),
 		audited:     timestamp("audit_last_success_timestamp_seconds", "When the audit last looked at all messages that the consumer has passed."),

@@ -85,6 +85,7 @@ type relay struct {
 	alarm     *time.Timer // rings for what is to be recorded
 	aloft     []flight    // published; the broker's word on them is awaited when the next runs are on their way
 	landed    []landing   // in the stream, and not recorded
+	failed    time.Time   // when a look last did
 }
 
 func newRelay(w *Worker, bell chan<- struct{}) *relay {
@@ -107,8 +108,9 @@ func (r *relay) once(ctx context.Context) (more bool) {
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
+		r.failed = time.Now()
 		r.log.Warn("relay failed", "runs", len(due), "error", err)
-	default:
+	case time.Since(r.failed) > 2*relayTurn: // what was not taken is not due again before its turn is over
 		r.metrics.relayed.SetToCurrentTime()
 	}
 	return err == nil && len(due) == maxRelay
