@@ -114,27 +114,32 @@ func (s *stage) oprun(ctx context.Context, conns int) (*pgxpool.Pool, *oprun.Led
 // oprunWork runs the worker, with a handler, until all jobs were handled and their ends handed in.
 func oprunWork(conns int, handler oprunHandler) part {
 	return func(ctx context.Context, s *stage) (func() error, error) {
-		_, ledger, js, err := s.oprun(ctx, conns)
-		if err != nil {
-			return nil, err
-		}
-		cat, err := oprunCatalog()
-		if err != nil {
-			return nil, err
-		}
-		ctx, stop := context.WithCancel(ctx)
-		count := countTo(s.Jobs, stop)
-		mux := &jobs.Mux{}
-		jobs.Handle(mux, jobType, func(ctx context.Context, job *oprunJob) error {
-			defer count.handled()
-			return handler(ctx, job)
-		})
-		worker, err := jobs.NewWorker(js, ledger, cat, mux, jobs.Config{Logger: slog.New(slog.DiscardHandler), NoSchedules: true})
-		return func() error {
-			defer stop()
-			return worker.Run(ctx)
-		}, err
+		return s.oprunWorker(ctx, conns, handler, jobs.Config{Logger: slog.New(slog.DiscardHandler)})
 	}
+}
+
+func (s *stage) oprunWorker(ctx context.Context, conns int, handler oprunHandler, config jobs.Config) (func() error, error) {
+	_, ledger, js, err := s.oprun(ctx, conns)
+	if err != nil {
+		return nil, err
+	}
+	cat, err := oprunCatalog()
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	count := countTo(s.Jobs, stop)
+	mux := &jobs.Mux{}
+	jobs.Handle(mux, jobType, func(ctx context.Context, job *oprunJob) error {
+		defer count.handled()
+		return handler(ctx, job)
+	})
+	config.NoSchedules = true
+	worker, err := jobs.NewWorker(js, ledger, cat, mux, config)
+	return func() error {
+		defer stop()
+		return worker.Run(ctx)
+	}, err
 }
 
 func oprunNoop(context.Context, *oprunJob) error { return nil }
