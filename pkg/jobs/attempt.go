@@ -114,7 +114,7 @@ func (w *Worker) run(a *attempt) {
 	defer leave()
 	ctx.startTimer(a.spec.job.Timeout)
 	m := a.spec.metrics
-	m.queueWait.observe(max(0, a.began.Sub(a.job.AcceptedAt)), a.job.TraceParent) // the broker's clock may be ahead
+	m.queueWait.observe(max(0, a.began.Sub(a.job.AcceptedAt)), a.traceParent()) // the broker's clock may be ahead
 	m.running.Inc()
 	defer m.running.Dec()
 	err := errGoexit

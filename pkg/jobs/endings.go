@@ -87,7 +87,7 @@ func (w *Worker) endedWithout(by string, ended []oprun.Ended) {
 			continue
 		}
 		w.log.Warn("run ended", "run", run, "outcome", string(e.Outcome), "by", by, "reason", reasonFor(run))
-		w.announcer.tell(topic{e.Outcome, run.Scope(), run.Type}, func() (Ended, nats.Header) { return endedOf(run), nil })
+		w.announcer.tell(topic{e.Outcome, run.Scope(), run.Type}, func() (Ended, nats.Header) { return endedOf(run), rowHeader(run) })
 	}
 }
 

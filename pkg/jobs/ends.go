@@ -18,7 +18,7 @@ func (w *Worker) ended(a *attempt, outcome oprun.Outcome) {
 	took := time.Since(a.began)
 	m := a.spec.metrics
 	m.runs[outcome].Inc()
-	m.durations[outcome].observe(took, a.job.TraceParent)
+	m.durations[outcome].observe(took, a.traceParent())
 	m.countsDropped(a.work.dropped)
 	result := a.end.ended
 	if outcome == oprun.Succeeded || outcome == oprun.PartiallySucceeded {

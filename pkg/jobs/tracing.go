@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"encoding/json"
 	"strconv"
 
 	"github.com/nats-io/nats.go"
@@ -22,7 +23,10 @@ type tracing struct {
 
 // attemptSpan is the span of an attempt, from its turn until the ledger has taken its end. It lies behind a pointer so that
 // it makes the attempts of others no larger.
-type attemptSpan struct{ trace.Span }
+type attemptSpan struct {
+	trace.Span
+	parent string // what it is as a traceparent
+}
 
 func newTracing(c Config) *tracing {
 	if c.TracerProvider == nil {
@@ -52,8 +56,8 @@ func (t *tracing) begin(ctx context.Context, a *attempt) context.Context {
 	}
 	ctx, span := t.tracer.Start(asked, "process "+a.spec.template, options...)
 	span.AddEvent("claimed")
-	a.span = &attemptSpan{span}
 	a.work.TraceParent, a.work.TraceState = events.TraceOf(ctx)
+	a.span = &attemptSpan{span, a.work.TraceParent}
 	return ctx
 }
 
@@ -160,15 +164,37 @@ func (w *Work) traceIDs() (traceID, spanID string) {
 	return traceID, spanID
 }
 
+// traceParent is the trace to which the attempt belongs: its span's, else the producer's, or "".
+func (a *attempt) traceParent() string {
+	if a.span != nil {
+		return a.span.parent
+	}
+	return a.job.TraceParent
+}
+
 // traceHeader is what a message about the attempt carries of its trace, the event of its run's end for one; nil when there
 // is none.
-func (w *Work) traceHeader() nats.Header {
-	if w.TraceParent == "" {
+func (w *Work) traceHeader() nats.Header { return headerOf(w.TraceParent, w.TraceState) }
+
+// rowHeader is the same of a run that ended without an attempt here, as far as its row knows.
+func rowHeader(run oprun.Run) nats.Header {
+	var kept struct {
+		Parent string `json:"traceparent"`
+		State  string `json:"tracestate"`
+	}
+	if json.Unmarshal(run.Context, &kept) != nil { // the context may be the user's, who can keep there what they like
 		return nil
 	}
-	header := nats.Header{events.HeaderTraceParent: {w.TraceParent}}
-	if w.TraceState != "" {
-		header[events.HeaderTraceState] = []string{w.TraceState}
+	return headerOf(events.TraceOf(events.WithTrace(context.Background(), kept.Parent, kept.State)))
+}
+
+func headerOf(parent, state string) nats.Header {
+	if parent == "" {
+		return nil
+	}
+	header := nats.Header{events.HeaderTraceParent: {parent}}
+	if state != "" {
+		header[events.HeaderTraceState] = []string{state}
 	}
 	return header
 }

@@ -99,6 +99,21 @@ func TestTheWorkersOwnTraceIsNoJobs(t *testing.T) {
 	}
 }
 
+// What points to the trace of a retry points to its own.
+func TestARetryIsPointedToByItsOwnTrace(t *testing.T) {
+	t.Parallel()
+	a := aClaimed()
+	if got := a.traceParent(); got != producerTrace {
+		t.Errorf("of a worker that makes no spans: %q", got)
+	}
+	a.number = 2
+	newTracing(Config{TracerProvider: sdktrace.NewTracerProvider()}).begin(t.Context(), a)
+	want := a.span.SpanContext().TraceID().String()
+	if got := recordedTrace(a.traceParent()); got != want || got == producerTrace[3:35] {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 // A message about an attempt carries its trace as a producer's would, and costs nothing when there is none.
 func TestMessagesAboutAnAttemptCarryItsTrace(t *testing.T) {
 	t.Parallel()
@@ -108,6 +123,15 @@ func TestMessagesAboutAnAttemptCarryItsTrace(t *testing.T) {
 	}
 	if got := (&Work{}).traceHeader(); got != nil {
 		t.Errorf("got %v", got)
+	}
+	row := oprun.Run{Context: oprun.Trace{Parent: producerTrace, State: "vendor=1"}.Context()}
+	if diff := cmp.Diff(want, rowHeader(row)); diff != "" {
+		t.Errorf("of a run that ended without an attempt: %s", diff)
+	}
+	for _, context := range []string{"", `{}`, `{"traceparent": 7}`, `{"traceparent": "x\r\nOther: y"}`} {
+		if got := rowHeader(oprun.Run{Context: []byte(context)}); got != nil {
+			t.Errorf("of a row with %s: %v", context, got)
+		}
 	}
 }
 

@@ -33,6 +33,7 @@ func TestTraceOfAJobFromEndToEnd(t *testing.T) {
 	ack := must(s.publisher.Publish(ctx, request))(t)
 	asking.End()
 	id := runOf(request, ack)
+	told := s.listen()
 	s.work(1, func(ctx context.Context, job *Job[keyed]) error {
 		ctx, span := s.start(ctx, "handler")
 		defer span.End()
@@ -69,6 +70,10 @@ func TestTraceOfAJobFromEndToEnd(t *testing.T) {
 	s.wantFirstAttempt(attempts[0], request, id)
 	if got := attributesOf(attempts[1]); got["oprun.attempt"] != int64(2) || got["oprun.outcome"] != "succeeded" || attempts[1].Status.Code != codes.Unset {
 		t.Errorf("the second attempt is %v, %v", got, attempts[1].Status)
+	}
+	s.eventually("the event", func() bool { return len(told.of(id)) > 0 })
+	if got, want := told.of(id)[0].Header.Get(events.HeaderTraceParent), attempts[1].SpanContext; !strings.HasPrefix(got, "00-"+want.TraceID().String()+"-"+want.SpanID().String()+"-") {
+		t.Errorf("the event of the end carries %q, want %v", got, want)
 	}
 	s.wantLogged("run queued again", attempts[0])
 	s.wantLogged("run ended", attempts[1])
