@@ -36,6 +36,7 @@ type ProblemStats struct {
 // What is read for figures, at most: where there is more, they are the least that it can be.
 const (
 	MaxActiveStats = 250_000 // active runs, and as many parked ones
+	MaxStaleStats  = 10_000  // stale runs
 	MaxDueStats    = 10_000  // runs that wait for a relay
 	MaxUnwellStats = 1000    // runs that ended in one way that is not well, for each of the four ways
 )
@@ -44,12 +45,12 @@ const (
 const statsPatience = 2 * time.Second
 
 // Stats reads the active runs and the newest of those that did not end well, each through an index, on a connection of the
-// ledger's own. Its time is in proportion to the active runs, whatever has ended, and twice as long when some of them may be
-// stale (BenchmarkStats). Who asks often should keep the answer for a while.
+// ledger's own. Its time is in proportion to the active runs, whatever has ended (BenchmarkStats). Who asks often should keep
+// the answer for a while.
 func (l *Ledger) Stats(ctx context.Context) (Stats, error) {
 	s, old, err := l.activeStats(ctx)
 	if err == nil && old {
-		err = l.problemStats(ctx, &s, ActiveStaleAttention, statsStaleSQL, MaxActiveStats)
+		err = l.problemStats(ctx, &s, ActiveStaleAttention, statsStaleSQL, MaxStaleStats)
 	}
 	if err == nil {
 		_, unwell := RunFilter{Problem: TerminalFollowUp}.admitsEnded()

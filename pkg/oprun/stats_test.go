@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -43,6 +44,19 @@ func TestStats(t *testing.T) {
 			same(s.t, "active runs", want, s.stats().Active)
 			s.exec("delete from oprun.operation_runs where id = $1", waits.ID)
 			same(s.t, "active runs", []ActiveStats{{Type: jobType, Queued: 1}}, s.stats().Active)
+		},
+		"find_the_stale_run_among_others": func(s *scene) {
+			s.everyKind("1000")
+			s.exec("update oprun.operation_runs set created_at = now(), run_at = now(), updated_at = now(), type = 'kind.of_0' where completed_at is null")
+			must(s.t, s.DeclareTypes(s.t.Context(), []JobType{{Type: "kind.of_1", StaleQueued: time.Minute, StaleRunning: time.Minute}}))
+			if n := byProblem(s.stats().Problems)["kind.of_0 active_stale_attention"]; n != 0 {
+				s.t.Errorf("%d runs are stale, want none", n)
+			}
+			s.exec(`update oprun.operation_runs set created_at = now() - interval '61 minutes', run_at = now() - interval '61 minutes'
+				where id = (select id from oprun.operation_runs where status = 'queued' and due_at < 'infinity' limit 1)`)
+			if n := byProblem(s.stats().Problems)["kind.of_0 active_stale_attention"]; n != 1 {
+				s.t.Errorf("%d runs are stale, want one", n)
+			}
 		},
 		"give_up_by_themselves_and_leave_no_setting_behind": func(s *scene) {
 			var nothing string
@@ -130,7 +144,7 @@ func (s *scene) checkStatsPlans() {
 		for name, want := range map[string]plan{
 			"stats_active": {indexes: []string{"runs_due", "runs_due"}}, // which holds the active runs and no others
 			"stats_due":    {indexes: []string{"runs_due"}},
-			"stats_stale":  {indexes: []string{"runs_due"}},
+			"stats_stale":  {indexes: []string{"runs_due"}}, // and job_types
 			"stats_unwell": {indexes: []string{"runs_unwell"}},
 		} {
 			got, err := explain(s, tx, name)

@@ -1,9 +1,11 @@
--- Answers: how many of the active runs of each type are stale. Parked ones never are.
--- Index: runs_due, as in stats_active.sql. It costs twice as much as that, and is asked only when there may be some.
--- $1 how many active runs are read at most
-select a.type, count(*) as runs
+-- Answers: how many of the active runs of each type are stale.
+-- Index: runs_due, as in stats_active.sql; rows are read until so many are found. What is younger than any type calls stale is
+-- not looked at any closer.
+-- $1 how many are counted at most
+select x.type, count(*) as runs
 from (
-  select v.type, v.problem from oprun.operation_runs_view v
-  where v.due_at < 'infinity' limit $1::bigint) a
-where a.problem = 'active_stale_attention'
-group by a.type
+  select v.type from oprun.operation_runs_view v
+  where v.due_at < 'infinity' and v.problem = 'active_stale_attention'
+    and v.created_at < now() - (select min(least(j.stale_queued, j.stale_running)) from oprun.job_types j)
+  limit $1::bigint) x
+group by x.type
