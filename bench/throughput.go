@@ -4,7 +4,7 @@ package main
 // three seconds.
 
 const (
-	oprunSettings = "defaults, but no schedules; a pool of 4, and the ledger's own, up to 8"
+	oprunSettings = "defaults, but no schedules; a pool of 4, and up to 13 of the ledger's own"
 	riverSettings = "FetchCooldown 2 ms, FetchPollInterval 20 ms, 2,000 workers, as River's own benchmark; 10 connections"
 	riverInserts  = "as in drain; InsertMany of 5,000 in the same process"
 

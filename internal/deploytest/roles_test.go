@@ -20,18 +20,18 @@ import (
 var ownerAlone = []string{"add_tenant", "add_workspace"}
 
 // may is what a role may carry out beside the statements that touch no table, some of it only because the same rights are
-// needed for its own work (confirm_wait, fire, reconcile_candidates and stats_stale of the publisher). The runner may do
+// needed for its own work (confirm_wait, fire and reconcile_candidates of the publisher). The runner may do
 // all but what is the owner's.
 var may = map[string][]string{
 	"oprun_publisher": {
 		"confirm_wait", "ensure_follow_up", "ensure_lent", "ensure_made", "ensure_new", "ensure_past", "ensure_queued", "ensure_running", "fire",
 		"forgotten", "horizon", "lend_input", "reconcile_candidates", "record_delivery", "run", "runs", "runs_active", "runs_by_id", "scope", "schema_version",
-		"stats_stale", "tenants", "workspaces",
+		"tenants", "workspaces",
 	},
 	"oprun_reader": {
 		"account", "attempts", "ensure_made", "ensure_past", "ensure_running", "forgotten", "horizon", "last_fire", "late",
 		"run", "runs", "runs_active", "runs_by_id", "runs_floor", "runs_succeeded", "runs_unwell", "runs_unwell_in_scope",
-		"schema_version", "scope", "stats_active", "stats_stale", "stats_unwell", "tenants", "twins", "workspaces",
+		"schema_version", "scope", "stats_due", "stats_stale", "stats_unwell", "tenants", "twins", "workspaces",
 	},
 }
 
