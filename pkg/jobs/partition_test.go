@@ -45,7 +45,7 @@ func TestStrandedCommits(t *testing.T) {
 	_, ledger := s.openLedger(line.url)
 	s.catalog = testCatalog(t, patientJob())
 	const stranded, jobs = 2 * lanes, 50
-	line.tearRequests(stranded, endOfCommit)
+	tell := line.tearRequests(stranded, endOfCommit)
 	runs := s.publishAll(repeat(stranded, func(i int) string { return fmt.Sprintf(`{"key":"stranded %d"}`, i) }))
 	s.startOn(s.js, ledger, handling(func(ctx context.Context, job *Job[keyed]) error {
 		if strings.HasPrefix(job.Args.Key, "stranded") {
@@ -56,6 +56,7 @@ func TestStrandedCommits(t *testing.T) {
 	s.eventually("the commits to be stranded", func() bool {
 		return s.count("select count(*) from pg_stat_activity where "+inTheMiddle) == stranded
 	})
+	tell()
 	s.eventually("the leases to end", func() bool {
 		return s.count("select count(*) from oprun.operation_runs where lease_expires_at < now()") == stranded
 	})

@@ -29,7 +29,7 @@ type proxy struct {
 	lost    chan struct{} // closed when it was
 	strand  []byte        // what holds this never arrives, so many times
 	strands int
-	torn    bool // but for what comes before its last statement
+	torn    chan struct{} // but for what comes before its last statement; its clients learn of it when this is closed. Nil: nothing arrives
 	conns   map[net.Conn]bool
 	closed  bool
 }
@@ -80,14 +80,19 @@ func (p *proxy) loseReplyTo(text string) <-chan struct{} {
 func (p *proxy) strandRequests(n int, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.strand, p.strands, p.torn = []byte(text), n, false
+	p.strand, p.strands, p.torn = []byte(text), n, nil
 }
 
-// tearRequests is strandRequests for the last statement of each request: those before it arrive.
-func (p *proxy) tearRequests(n int, text string) {
+// tearRequests is strandRequests for the last statement of each request: those before it arrive. Nobody learns that a
+// connection is lost before tell is called: else who asks Postgres about it could be there first.
+func (p *proxy) tearRequests(n int, text string) (tell func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.strand, p.strands, p.torn = []byte(text), n, true
+	torn := make(chan struct{})
+	p.strand, p.strands, p.torn = []byte(text), n, torn
+	tell = sync.OnceFunc(func() { close(torn) })
+	p.t.Cleanup(tell)
+	return tell
 }
 
 func (p *proxy) close() {
@@ -140,8 +145,9 @@ type relayed struct {
 	client, server net.Conn
 
 	mu       sync.Mutex
-	losing   bool // the next answer
-	stranded bool // the session outlives its client
+	losing   bool            // the next answer
+	stranded bool            // the session outlives its client
+	told     <-chan struct{} // when the client may learn of it; nil: at once
 }
 
 // copy passes on as much as look allows, until it has an error or either side is closed.
@@ -165,7 +171,11 @@ func (r *relayed) copy(to, from net.Conn, look func([]byte) (int, error)) {
 		r.proxy.mu.Unlock()
 		<-flowing
 		pass, stop := look(buffer[:n])
-		if _, err := to.Write(buffer[:pass]); err != nil || stop != nil {
+		_, err = to.Write(buffer[:pass])
+		if stop != nil && r.told != nil {
+			<-r.told
+		}
+		if err != nil || stop != nil {
 			return
 		}
 	}
@@ -182,8 +192,8 @@ func (r *relayed) asked(sent []byte) (pass int, err error) {
 	if r.strands > 0 && bytes.Contains(sent, r.strand) {
 		r.strands--
 		r.stranded = true
-		if r.torn {
-			pass = lastStatement(sent)
+		if r.torn != nil {
+			pass, r.told = lastStatement(sent), r.torn
 		}
 		return pass, fmt.Errorf("the request is lost")
 	}
