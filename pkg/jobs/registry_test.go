@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -54,15 +55,16 @@ func (w *worker) deliveries(t testing.TB, verdict string) int {
 // outcome, attempts by type and result, dead letters by reason. They are equal when no process has died (I12).
 func (s *stack) wantCountersEqualRows(workers ...*worker) {
 	s.t.Helper()
-	s.wantCounted("runs", s.rows("select type, outcome, count(*) from oprun.operation_runs where completed_at is not null group by 1, 2"),
-		s.counted("runs_total", "outcome", workers))
+	s.wantCounted("runs", "select type, outcome, count(*) from oprun.operation_runs where completed_at is not null group by 1, 2",
+		func() map[byType]int { return s.counted("runs_total", "outcome", workers) })
 	// An attempt that succeeds first time leaves no row: its run tells. What was abandoned is counted by who finds it.
-	s.wantCounted("attempts", s.rows(`select r.type, a.result, count(*) from oprun.operation_run_attempts a
+	s.wantCounted("attempts", `select r.type, a.result, count(*) from oprun.operation_run_attempts a
 			join oprun.operation_runs r on r.id = a.run_id where a.result not in ('succeeded', 'abandoned') group by 1, 2
 		union all select type, 'succeeded', count(*) from oprun.operation_runs
-			where outcome in ('succeeded', 'partially_succeeded') and not context ? 'reconciliation' group by 1`),
-		s.counted("attempts_total", "result", workers, "abandoned"))
-	s.wantCounted("dead letters", s.rows("select '', reason, count(*) from oprun.dead_letters group by 2"), s.counted("dead_letters_total", "reason", workers))
+			where outcome in ('succeeded', 'partially_succeeded') and not context ? 'reconciliation' group by 1`,
+		func() map[byType]int { return s.counted("attempts_total", "result", workers, "abandoned") })
+	s.wantCounted("dead letters", "select '', reason, count(*) from oprun.dead_letters group by 2",
+		func() map[byType]int { return s.counted("dead_letters_total", "reason", workers) })
 }
 
 // counted returns the sums of a counter that are not 0, by type and another label, without one value of that.
@@ -106,9 +108,23 @@ func (s *stack) rows(statement string) map[byType]int {
 	return sums
 }
 
-func (s *stack) wantCounted(what string, rows, counted map[byType]int) {
+// wantCounted compares what a statement counts with counters. These follow the commits, by a moment.
+func (s *stack) wantCounted(what, statement string, counted func() map[byType]int) {
 	s.t.Helper()
-	if diff := cmp.Diff(rows, counted, cmp.AllowUnexported(byType{})); diff != "" {
-		s.t.Errorf("%s (-the ledger +the counters):\n%s", what, diff)
+	const patience = 10 * time.Second
+	deadline := time.After(patience)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		diff := cmp.Diff(s.rows(statement), counted(), cmp.AllowUnexported(byType{}))
+		if diff == "" {
+			return
+		}
+		select {
+		case <-deadline:
+			s.t.Errorf("%s (-the ledger +the counters), for %s:\n%s", what, patience, diff)
+			return
+		case <-tick.C:
+		}
 	}
 }
