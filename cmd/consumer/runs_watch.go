@@ -35,7 +35,7 @@ func (c *runsWatchCommand) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return noRun(err)
 		}
-		return ending(run)
+		return proc.Ended(run)
 	})
 }
 
@@ -108,19 +108,4 @@ func stateOf(run oprun.Run) string {
 		text += ", due " + moment(run.RunAt)
 	}
 	return text
-}
-
-// ending is the exit code of a run that has ended.
-func ending(run oprun.Run) error {
-	code := proc.Failed
-	switch run.Outcome {
-	case oprun.Succeeded:
-		return nil
-	case oprun.PartiallySucceeded:
-		code = proc.Partial
-	case oprun.Pending, oprun.Blocked, oprun.Failed, oprun.Cancelled:
-	}
-	return &proc.Error{
-		Code: code, Err: fmt.Errorf("run %s ended as %s", run.ID, run.Outcome), Hint: fmt.Sprintf("type: consumer runs show %s", run.ID),
-	}
 }

@@ -65,7 +65,7 @@ func (c *publishCommand) await(ctx context.Context, a *app, wait func(ctx contex
 	case err != nil:
 		return explainWait(ctx, err)
 	}
-	return errors.Join(a.printEnded(run), ending(run))
+	return errors.Join(a.printEnded(run), proc.Ended(run))
 }
 
 func (c *publishCommand) timedOut(run oprun.Run) error {
@@ -89,21 +89,6 @@ func explainWait(ctx context.Context, err error) error {
 		return &proc.Error{Code: proc.Failed, Err: err, Hint: "the job is in the stream no more: type: consumer runs list, to see whether it ran"}
 	}
 	return explainDispatch(ctx, err)
-}
-
-// ending is the exit code of a run that has ended.
-func ending(run oprun.Run) error {
-	code := proc.Failed
-	switch run.Outcome {
-	case oprun.Succeeded:
-		return nil
-	case oprun.PartiallySucceeded:
-		code = proc.Partial
-	case oprun.Pending, oprun.Blocked, oprun.Failed, oprun.Cancelled:
-	}
-	return &proc.Error{
-		Code: code, Err: fmt.Errorf("run %s ended as %s", run.ID, run.Outcome), Hint: fmt.Sprintf("type: consumer runs show %s", run.ID),
-	}
 }
 
 // printEnded writes the run as a table of one row, or as one JSON object.

@@ -48,7 +48,7 @@ var plan = map[string]row{
 	"pkg/jobs/jobstest": {[]string{"pkg/jobs"}, []string{natsGo, pgx, prometheus, uuid}},
 	"internal/remote":   {[]string{"pkg/jobs"}, nil},
 	"internal/admin":    {[]string{"pkg/oprun", "pkg/catalog"}, []string{prometheus, clientData, uuid}},
-	"internal/proc":     {nil, []string{natsGo, pgx, tint, kong}},
+	"internal/proc":     {[]string{"pkg/oprun"}, []string{natsGo, pgx, tint, kong}},
 	"internal/otlp":     {[]string{"internal/proc"}, []string{otel}},
 	"internal/devstack": {[]string{"migrations"}, []string{natsServer, natsGo, pgx}},
 	"internal/demo":     {[]string{"internal/devstack", "internal/remote", "pkg/jobs"}, []string{natsGo, pgx, prometheus, uuid}},
