@@ -85,18 +85,9 @@ func TestEndsAreTold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStack(t)
-			job := testJob("key")
-			if want.timeout > 0 {
-				job.Timeout = want.timeout
-			}
-			s.catalog = testCatalog(t, job)
 			h := s.listen()
-			s.start(handling(want.handle), Config{})
-			input := want.input
-			if input == "" {
-				input = `{"key":"a"}`
-			}
-			s.wantTold(h, s.publish(input))
+			_, run := s.play(want, Config{})
+			s.wantTold(h, run)
 		})
 	}
 

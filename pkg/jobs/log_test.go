@@ -105,18 +105,8 @@ func TestOneLineForEachEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStack(t)
-			job := testJob("key")
-			if want.timeout > 0 {
-				job.Timeout = want.timeout
-			}
-			s.catalog = testCatalog(t, job)
 			lines := &logLines{}
-			w := s.start(handling(want.handle), Config{Logger: lines.logger()})
-			input := want.input
-			if input == "" {
-				input = `{"key":"a"}`
-			}
-			run := s.publish(input)
+			w, run := s.play(want, Config{Logger: lines.logger()})
 			s.settled(1)
 			check(t, w.stop())
 			s.wantOneLine(lines, run, "")

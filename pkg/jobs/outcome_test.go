@@ -148,23 +148,29 @@ func TestOutcome(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStack(t)
-			job := testJob()
-			job.Identity = []string{}
-			if want.timeout > 0 {
-				job.Timeout = want.timeout
-			}
-			s.catalog = testCatalog(t, job)
-			w := s.start(handling(want.handle), Config{})
-			if want.input == "" {
-				want.input = `{"key":"a"}`
-			}
-			id := s.publish(want.input)
+			w, id := s.play(want, Config{})
 			s.settled(1)
 			s.acknowledged()
 			s.wantEnding(id, want)
 			s.wantCountersEqualRows(w)
 		})
 	}
+}
+
+// play starts a worker whose handler ends a job so, and publishes one.
+func (s *stack) play(e ending, config Config) (*worker, uuid.UUID) {
+	s.t.Helper()
+	job := testJob()
+	job.Identity = []string{}
+	if e.timeout > 0 {
+		job.Timeout = e.timeout
+	}
+	s.catalog = testCatalog(s.t, job)
+	w := s.start(handling(e.handle), config)
+	if e.input == "" {
+		e.input = `{"key":"a"}`
+	}
+	return w, s.publish(e.input)
 }
 
 func (s *stack) wantEnding(id uuid.UUID, want ending) {
