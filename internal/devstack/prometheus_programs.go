@@ -60,23 +60,34 @@ func (b prometheusPrograms) probe(ctx context.Context) error {
 var prometheusVersion = regexp.MustCompile(`, version (\d+)\.(\d+)\.`)
 
 func probePrometheus(ctx context.Context, program string) error {
+	version, err := versionIn(ctx, program, nil, prometheusVersion)
+	if err != nil {
+		return err
+	}
+	if olderVersion(version, strings.Split(oldestPrometheus, ".")) {
+		return fmt.Errorf("%s is version %s.%s, too old", program, version[0], version[1])
+	}
+	return nil
+}
+
+// versionIn runs a program with --version, with this beside our own environment, and returns what the pattern's groups find.
+func versionIn(ctx context.Context, program string, env []string, pattern *regexp.Regexp) ([]string, error) {
 	if _, err := os.Stat(program); err != nil {
-		return fmt.Errorf("there is no %s", program)
+		return nil, fmt.Errorf("there is no %s", program)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, program, "--version").CombinedOutput()
+	cmd := exec.CommandContext(ctx, program, "--version")
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("%s does not run: %w: %s", program, err, strings.TrimSpace(string(out)))
+		return nil, fmt.Errorf("%s does not run: %w: %s", program, err, strings.TrimSpace(string(out)))
 	}
-	version := prometheusVersion.FindStringSubmatch(string(out))
+	version := pattern.FindStringSubmatch(string(out))
 	if version == nil {
-		return fmt.Errorf("%s has no version that can be read", program)
+		return nil, fmt.Errorf("%s has no version that can be read", program)
 	}
-	if olderVersion(version[1:], strings.Split(oldestPrometheus, ".")) {
-		return fmt.Errorf("%s is version %s.%s, too old", program, version[1], version[2])
-	}
-	return nil
+	return version[1:], nil
 }
 
 // olderVersion compares versions number by number.

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // The first systemd whose systemd-analyze judges a unit file without a running manager, in all that we ask of it.
@@ -80,23 +79,12 @@ func systemdIn(tree string) systemdAnalyze {
 var systemdVersion = regexp.MustCompile(`^systemd (\d+)`)
 
 func (s systemdAnalyze) probe(ctx context.Context) error {
-	if _, err := os.Stat(s.path); err != nil {
-		return fmt.Errorf("there is no %s", s.path)
-	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, s.path, "--version")
-	cmd.Env = append(os.Environ(), s.env...)
-	out, err := cmd.CombinedOutput()
+	version, err := versionIn(ctx, s.path, s.env, systemdVersion)
 	if err != nil {
-		return fmt.Errorf("%s does not run: %w: %s", s.path, err, strings.TrimSpace(string(out)))
+		return err
 	}
-	version := systemdVersion.FindStringSubmatch(string(out))
-	if version == nil {
-		return fmt.Errorf("%s has no version that can be read", s.path)
-	}
-	if major, err := strconv.Atoi(version[1]); err != nil || major < oldestSystemd {
-		return fmt.Errorf("%s is version %s, too old", s.path, version[1])
+	if major, err := strconv.Atoi(version[0]); err != nil || major < oldestSystemd {
+		return fmt.Errorf("%s is version %s, too old", s.path, version[0])
 	}
 	return nil
 }
