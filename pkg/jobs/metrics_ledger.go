@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -37,12 +38,12 @@ func newLedgerGauges(ledger *oprun.Ledger, types []string, log *slog.Logger) *le
 		types:  append([]string{unknownType}, types...),
 		figure: &cached[ledgerFigures]{ask: func(ctx context.Context) ledgerFigures { return askLedger(ctx, ledger, log) }},
 		up:     ledgerUp(),
-		active: described("ledger_active_runs", "Runs that are queued or running, at most 250000 of all types.", "job_type", "status"),
+		active: described("ledger_active_runs", fmt.Sprintf("Runs that are queued or running, at most %d of all types.", oprun.MaxActiveStats), "job_type", "status"),
 		oldest: described("ledger_oldest_active_run_created_timestamp_seconds",
 			"When the oldest active run was created that is not parked; absent when there is none.", "job_type", "status"),
 		problems: described("ledger_problem_runs",
-			"Runs that somebody should look at: active ones that stand still, and the newest 1000 of each way to end unwell.", "job_type", "problem"),
-		due: described("ledger_relay_due_runs", "Queued runs that wait for a relay to publish them now, at most 10000."),
+			fmt.Sprintf("Runs that somebody should look at: active ones that stand still, and the newest %d of each way to end unwell.", oprun.MaxUnwellStats), "job_type", "problem"),
+		due: described("ledger_relay_due_runs", fmt.Sprintf("Queued runs that wait for a relay to publish them now, at most %d.", oprun.MaxDueStats)),
 	}
 }
 
