@@ -34,6 +34,7 @@ const (
 	traceCodes = otel + "/codes"
 	traceWire  = otel + "/propagation"
 	tracePgx   = "github.com/exaring/otelpgx"
+	zstd       = "github.com/klauspost/compress"
 )
 
 // plan is the map of the house (docs/architecture.md) for files that are not tests. A package without a row may not
@@ -41,7 +42,7 @@ const (
 // uses those may name the type.
 var plan = map[string]row{
 	"pkg/dedupe":        {nil, []string{uuid, rfc8785}},
-	"pkg/events":        {[]string{"pkg/dedupe"}, []string{natsGo, uuid, rfc8785, traces, traceAttr, traceCodes, traceWire}},
+	"pkg/events":        {[]string{"pkg/dedupe"}, []string{natsGo, uuid, rfc8785, traces, traceAttr, traceCodes, traceWire, zstd}},
 	"pkg/oprun":         {[]string{"pkg/dedupe", "internal/failpoint"}, []string{pgx, uuid}},
 	"pkg/catalog":       {[]string{"pkg/dedupe"}, []string{yaml, jsonSchema, cron}},
 	"pkg/jobs":          {[]string{"pkg/events", "pkg/oprun", "pkg/catalog", "internal/failpoint"}, []string{natsGo, pgx, prometheus, uuid, traces, traceAttr, traceCodes}},
