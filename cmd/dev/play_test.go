@@ -33,14 +33,14 @@ type play struct {
 const witness = ` exec -- sh -c '"$@" && echo "DATABASE_URL=$DATABASE_URL" && read -r over' witness `
 
 // start runs the command from the project's root until the example has ended.
-func start(t *testing.T, command string) *play {
+func start(t *testing.T, command string, env ...string) *play {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	p := &play{}
 	p.cmd = exec.CommandContext(ctx, "sh", "-c", strings.Replace(command, " exec -- ", witness, 1))
 	p.cmd.Dir = root
-	p.cmd.Env = append(os.Environ(), "INTUNE_TENANT_ID=", "PORT="+freePort(t))
+	p.cmd.Env = append(append(os.Environ(), "INTUNE_TENANT_ID="), env...)
 	p.cmd.Stderr = &p.stderr
 	// All of it, or go run would leave its program behind.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
