@@ -57,6 +57,10 @@ func start(t *testing.T, command string, env ...string) *play {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		cancel()
+		_ = p.cmd.Wait() // when a test has failed before it did
+	})
 	if p.listen(stdout); p.database == "" {
 		t.Fatalf("%s: %v\n%s\n%s", command, p.cmd.Wait(), p.output, &p.stderr)
 	}
