@@ -47,11 +47,14 @@ func main() {
 	sent := make(chan struct{}, 100)
 	mux := &jobs.Mux{}
 	jobs.Handle(mux, "reports.send", func(ctx context.Context, job *jobs.Job[report]) error {
-		defer func() { sent <- struct{}{} }()
-		return job.Commit(ctx, func(tx pgx.Tx) error {
+		err := job.Commit(ctx, func(tx pgx.Tx) error {
 			_, err := tx.Exec(ctx, "insert into reports values ($1, $2, $3)", job.RunID, job.Scope.ID, job.Args.Kind)
 			return err
 		})
+		if err == nil && job.Args.Kind == "pulse" {
+			sent <- struct{}{}
+		}
+		return err
 	})
 	var working sync.WaitGroup
 	for range 2 { // any number of workers makes one run of each fire time and tenant
