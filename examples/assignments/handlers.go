@@ -11,6 +11,8 @@ import (
 	"oprun.example/pkg/oprun"
 )
 
+const table = "create table assignments (policy text, assigned_to text)"
+
 // The job types, as jobs.yaml declares them.
 const (
 	fetch   = "assignments.fetch"
@@ -28,6 +30,13 @@ type restoreInput struct {
 
 // handlers are this domain's: what they need, and a method for each job type.
 type handlers struct{ directory *directory }
+
+func handle(d *directory) *jobs.Mux {
+	h, mux := &handlers{d}, &jobs.Mux{}
+	jobs.Handle(mux, fetch, h.fetch)
+	jobs.Handle(mux, restore, h.restore)
+	return mux
+}
 
 // fetch copies what can be read, and says what cannot. The copy and the end of the run are one commit.
 func (h *handlers) fetch(ctx context.Context, job *jobs.Job[fetchInput]) error {

@@ -30,23 +30,16 @@ func main() {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	pool := must(pgxpool.New(ctx, os.Getenv("DATABASE_URL")))
-	must(pool.Exec(ctx, "create table assignments (policy text, assigned_to text)"))
+	must(pool.Exec(ctx, table))
 	ledger := must(oprun.Open(ctx, pool))
 	conn := must(nats.Connect(os.Getenv("NATS_URL")))
 	workspace, seeded, err := ledger.Seed(ctx, "")
 	check(err)
 	tenant := dedupe.Tenant(seeded.ExternalID)
 
-	far := &directory{
-		policies: map[string][]string{"compliance": {"sales", "finance"}, "encryption": {"everyone"}, "payroll": nil},
-		restored: map[uuid.UUID]restoration{},
-	}
+	far := newDirectory()
 	types := must(catalog.Parse("jobs.yaml", declared, nil))
-	mux := &jobs.Mux{}
-	handlers := &handlers{far}
-	jobs.Handle(mux, fetch, handlers.fetch)
-	jobs.Handle(mux, restore, handlers.restore)
-	worker := must(jobs.NewWorker(must(jetstream.New(conn)), ledger, types, mux, jobs.Config{
+	worker := must(jobs.NewWorker(must(jetstream.New(conn)), ledger, types, handle(far), jobs.Config{
 		Adapters: map[string]jobs.Adapter{restore: adapter{far}},
 	}))
 	var working sync.WaitGroup

@@ -21,25 +21,32 @@ import (
 	"oprun.example/pkg/oprun"
 )
 
-const confirm = "orders.confirm"
+const (
+	table   = "create table orders (id int primary key, confirmed bool not null default false)"
+	confirm = "orders.confirm"
+)
 
 type confirmation struct {
 	OrderID int `json:"order_id"`
+}
+
+func declare() *catalog.Catalog {
+	return must(catalog.New(catalog.Catalog{Jobs: map[string]catalog.Job{
+		confirm: {ScopeKind: dedupe.TenantScope, Identity: []string{"order_id"}},
+	}}, nil))
 }
 
 func main() {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	pool := must(pgxpool.New(ctx, os.Getenv("DATABASE_URL")))
-	must(pool.Exec(ctx, "create table orders (id int primary key, confirmed bool not null default false)"))
+	must(pool.Exec(ctx, table))
 	ledger := must(oprun.Open(ctx, pool)) // on the shop's own database: that is what makes one commit of the two
 	conn := must(nats.Connect(os.Getenv("NATS_URL")))
 	_, tenant, err := ledger.Seed(ctx, "")
 	shop := shop{pool: pool, ledger: ledger, tenant: dedupe.Tenant(must(tenant, err).ExternalID)}
 
-	types := must(catalog.New(catalog.Catalog{Jobs: map[string]catalog.Job{
-		confirm: {ScopeKind: dedupe.TenantScope, Identity: []string{"order_id"}},
-	}}, nil))
+	types := declare()
 	shop.dispatcher = jobs.NewDispatcher(ledger, types, conn, jobs.DispatcherConfig{})
 
 	placed := must(shop.place(ctx, 1, func() error { return nil }))
