@@ -39,7 +39,8 @@ type Rig struct {
 // Judged is the answer to one delivery.
 type Judged struct {
 	Seq     uint64
-	RunID   uuid.UUID
+	RunID   uuid.UUID // the run that it is, or that stands for it
+	Named   bool      // by the message
 	Verdict dedupe.Verdict
 	Reply   string
 }

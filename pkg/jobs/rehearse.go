@@ -60,7 +60,7 @@ func (a *attempt) acknowledge() {
 // judged tells the bench what became of a delivery.
 func (w *Worker) judged(d *delivery, run uuid.UUID, verdict dedupe.Verdict) {
 	if w.rig != nil {
-		w.rig.Judged(rig.Judged{Seq: d.message.Seq, RunID: run, Verdict: verdict, Reply: d.msg.Reply})
+		w.rig.Judged(rig.Judged{Seq: d.message.Seq, RunID: run, Named: d.job.RunID != uuid.Nil, Verdict: verdict, Reply: d.msg.Reply})
 	}
 }
 

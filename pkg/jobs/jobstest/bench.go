@@ -67,6 +67,7 @@ type Bench struct {
 	js       jetstream.JetStream
 	topology events.Topology
 	declared map[string]bool // types whose consumer is there
+	held     map[string]int  // messages whose workers are held, by type
 
 	mu      sync.Mutex
 	judged  []rig.Judged
@@ -88,7 +89,7 @@ func New(t TB, types *catalog.Catalog, mux *jobs.Mux, config Config) *Bench {
 	t.Cleanup(cancel)
 	b := &Bench{
 		t: t, ctx: ctx, config: config, mux: mux, catalog: patient(types),
-		declared: map[string]bool{}, begun: map[uuid.UUID]int{}, relayed: map[uuid.UUID]bool{},
+		declared: map[string]bool{}, held: map[string]int{}, begun: map[uuid.UUID]int{}, relayed: map[uuid.UUID]bool{},
 	}
 	b.openDatabase()
 	b.openStream()

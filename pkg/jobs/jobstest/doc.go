@@ -3,10 +3,11 @@
 //
 //	func TestConfirm(t *testing.T) {
 //		t.Parallel()
-//		bench := jobstest.New(t, types, mux, jobstest.Config{Migrate: createTables})
+//		bench := jobstest.New(t, types, confirming(), jobstest.Config{Migrate: orders})
 //		run := bench.Run("orders.confirm", confirmation{OrderID: 7})
 //		run.WantSucceeded()
-//		bench.WantEffects(1, "select count(*) from orders where id = 7 and confirmed")
+//		run.WantCounts(map[string]int64{"updated": 1})
+//		bench.WantEffects(1, "select confirmed from orders where id = 7")
 //	}
 //
 // A bench brings its own servers, or works on yours: see [Config]. What can be done with a job:
@@ -16,6 +17,7 @@
 //   - [Bench.Redeliver] has its message come again after its end, and [Bench.Overlap] while the handler is at work;
 //   - [Bench.Crash] ends the worker at a [Point], and another one recovers the job;
 //   - [Bench.Freeze] stops the worker at a [Point] until another one has taken the job over, and then lets it go on;
+//   - [Bench.Hold] holds the worker at a [Point] while the test does something else;
 //   - [Bench.Continue] runs what waits: a job that a handler has dispatched, or one that was put off.
 //
 // The workers are those that run everywhere, each with connections of its own, inside the test's process. A crash cuts these

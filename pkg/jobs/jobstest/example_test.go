@@ -90,6 +90,23 @@ func ExampleBench_Overlap() {
 	// the handler was called 1 time
 }
 
+// A second request for the same job, while the first is at work, is served by the run of the first.
+func ExampleBench_Hold() {
+	jobstest.Do(func(t jobstest.TB) {
+		bench := jobstest.New(t, types, confirming(), jobstest.Config{Migrate: orders})
+		run := bench.Hold(jobstest.BeforeCommit, "orders.confirm", confirmation{OrderID: 7}, func() {
+			second := bench.Run("orders.confirm", confirmation{OrderID: 7})
+			second.WantVerdicts(dedupe.Duplicate)
+			bench.WantEffects(0, confirmedSeven)
+		})
+		run.WantSucceeded()
+		bench.WantEffects(1, confirmedSeven)
+		fmt.Println(run.Verdicts)
+	})
+	// Output:
+	// [execute]
+}
+
 // Wherever the worker dies, another one recovers the job, and its effect is there once.
 func ExampleBench_Crash() {
 	jobstest.Do(func(t jobstest.TB) {

@@ -141,7 +141,7 @@ func (b *Bench) answers(run uuid.UUID, seqs []uint64) (answers []rig.Judged) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, j := range b.judged {
-		if run != uuid.Nil && j.RunID == run || slices.Contains(seqs, j.Seq) {
+		if j.Named && j.RunID == run || slices.Contains(seqs, j.Seq) {
 			answers = append(answers, j)
 		}
 	}

@@ -35,14 +35,14 @@ type process struct {
 // trap stops a worker where its attempt comes to a point. Such a worker takes one message and no more.
 type trap struct {
 	point  rig.Point
-	onHit  func() // by the attempt's goroutine, when it is there
+	onHit  func(*process) // by the attempt's goroutine, when it is there
 	once   sync.Once
 	sprung chan struct{} // closed when it is there
 	open   chan struct{} // closed when it may go on
 	dead   bool          // or when it never will: written before open is closed
 }
 
-func newTrap(point rig.Point, onHit func()) *trap {
+func newTrap(point rig.Point, onHit func(*process)) *trap {
 	return &trap{point: point, onHit: onHit, sprung: make(chan struct{}), open: make(chan struct{})}
 }
 
@@ -50,10 +50,10 @@ func newTrap(point rig.Point, onHit func()) *trap {
 var errDead = errors.New("jobstest: the worker has crashed")
 
 // pass keeps who comes by the trap's point until it opens, and everyone when the worker is dead.
-func (t *trap) pass(point rig.Point) error {
+func (t *trap) pass(p *process, point rig.Point) error {
 	if point == t.point {
 		t.once.Do(func() {
-			t.onHit()
+			t.onHit(p)
 			close(t.sprung)
 		})
 		<-t.open
@@ -127,7 +127,7 @@ func (b *Bench) newProcess(jobType string) *process {
 func (p *process) at(point rig.Point, run uuid.UUID, _ int) error {
 	if p.trap != nil {
 		p.cancel() // it has its one message
-		if err := p.trap.pass(point); err != nil {
+		if err := p.trap.pass(p, point); err != nil {
 			return err
 		}
 	}

@@ -115,8 +115,8 @@ func (r *Run) name() string {
 // String shows what the ledger has, in some lines.
 func (r *Run) String() string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "\toutcome: %s\n\tcounts: %s\n\tverdicts: %s\n\tattempts: %s, handler called %d times", r.Outcome, showCounts(r.Counts),
-		list(r.Verdicts), list(r.Attempts), r.Handled)
+	fmt.Fprintf(&s, "\toutcome: %s\n\tcounts: %s\n\tverdicts: %s\n\tattempts: %s, handler called %s", r.Outcome, showCounts(r.Counts),
+		list(r.Verdicts), list(r.Attempts), times(r.Handled))
 	for _, f := range r.Failures {
 		fmt.Fprintf(&s, "\n\tfailure: %s ×%d %s", f.Code, f.Count, f.Message)
 	}
@@ -135,6 +135,13 @@ func list[T any](values []T) string {
 		words[i] = fmt.Sprint(v)
 	}
 	return strings.Join(words, ", ")
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 func showCounts(counts map[string]int64) string {

@@ -23,29 +23,29 @@ type work struct {
 	nudged      int                // deliveries that were told to come again
 }
 
+// again is the same job, asked for with another message.
+func (w *work) again(seq uint64) *work {
+	again := *w
+	again.seqs = []uint64{seq}
+	return &again
+}
+
 // startTrapped starts a worker, and returns when its attempt is in the trap.
 func (b *Bench) startTrapped(w *work, trap *trap) *process {
 	b.t.Helper()
-	var p *process
-	b.startTrappedAs(&p, w, trap)
-	return p
-}
-
-func (b *Bench) startTrappedAs(p **process, w *work, trap *trap) {
-	b.t.Helper()
-	*p = b.newProcess(w.request.jobType)
-	(*p).run(trap)
+	p := b.start(w.request.jobType, trap)
 	b.eventually(func() bool {
 		select {
 		case <-trap.sprung:
 			return true
-		case <-(*p).ended:
-			b.t.Fatalf("jobstest: the worker has ended by itself: %v", (*p).err)
+		case <-p.ended:
+			b.t.Fatalf("jobstest: the worker has ended by itself: %v", p.err)
 		default:
 		}
 		b.wantExecute(w, trap.point)
 		return false
 	}, func() string { return fmt.Sprintf("the job to come to %s\n%s", trap.point, b.read(w)) })
+	return p
 }
 
 // wantExecute ends the test when the job does not run.
@@ -127,13 +127,13 @@ func lastOf(answers []rig.Judged, seq uint64) (last rig.Judged) {
 	return last
 }
 
-// acknowledged reports whether the consumer of a type has nothing left.
+// acknowledged reports whether the consumer of a type has nothing left, but for what is held.
 func (b *Bench) acknowledged(jobType string) bool {
 	b.t.Helper()
 	consumer, err := b.js.Consumer(b.ctx, b.topology.Stream, b.topology.For(jobType).Consumer)
 	b.check("look at the consumer", err)
 	info := consumer.CachedInfo()
-	return info.NumPending == 0 && info.NumAckPending == 0
+	return info.NumPending == 0 && info.NumAckPending <= b.held[jobType]
 }
 
 // read returns what has become of the job so far.
