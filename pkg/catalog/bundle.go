@@ -51,6 +51,28 @@ func (p place) member(name string) place {
 	return place{p.file, p.pointer + "/" + escapedToken.Replace(name)}
 }
 
+// in returns the value that stands there, nil where nothing does.
+func (p place) in(files map[string]any) any {
+	value := files[p.file]
+	for _, token := range strings.Split(p.pointer, "/")[1:] {
+		switch whole := value.(type) {
+		case map[string]any:
+			value = whole[plainToken.Replace(token)]
+		case []any:
+			i, err := strconv.Atoi(token)
+			if err != nil || i < 0 || i >= len(whole) {
+				return nil
+			}
+			value = whole[i]
+		default:
+			return nil
+		}
+	}
+	return value
+}
+
+var plainToken = strings.NewReplacer("~1", "/", "~0", "~")
+
 // bundle makes one value of the files that a schema is made of.
 type bundle struct {
 	base, root string
