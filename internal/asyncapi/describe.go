@@ -27,7 +27,7 @@ func Describe(c *catalog.Catalog, subjects events.Subjects) *Document {
 	doc := &Document{
 		AsyncAPI: "3.0.0",
 		Info: info{Title: "Background jobs", Version: events.WireVersion + ".0.0", Description: "Jobs on NATS JetStream, run by oprun. " +
-			"Publish with an acknowledgement: a job is accepted when the stream has it. Every header is optional. A body is one JSON object of at most " +
+			"Publish with an acknowledgement: a job is accepted when the stream has it. Every header is optional, and read whatever the case of its letters. A body is one JSON object of at most " +
 			fmt.Sprintf("%d KiB, %d levels deep, in which no object has a name twice.", events.MaxInputBytes>>10, events.MaxInputDepth)},
 		DefaultContentType: "application/json",
 		Channels:           map[string]channel{}, Operations: map[string]operation{},
@@ -122,13 +122,10 @@ func parameters() map[string]parameter {
 }
 
 func declaredOf(job catalog.Job) *declared {
-	d := &declared{
+	return &declared{
 		Scope: job.ScopeKind.String(), Identity: job.Identity, IdentityMode: job.IdentityMode.String(), OnDuplicate: job.OnDuplicate.String(),
+		Cooldown: job.Cooldown.Seconds(),
 	}
-	if job.Cooldown > 0 {
-		d.Cooldown = job.Cooldown.String()
-	}
-	return d
 }
 
 // sameness says in words which jobs are the same.

@@ -39,7 +39,7 @@ type declared struct {
 	Identity     []string `json:"identity"`
 	IdentityMode string   `json:"identity_mode"`
 	OnDuplicate  string   `json:"on_duplicate"`
-	Cooldown     string   `json:"cooldown,omitempty"`
+	Cooldown     float64  `json:"cooldown_seconds,omitempty"`
 }
 
 type operation struct {

@@ -36,7 +36,7 @@ func sharedSchemas() map[string]any {
 			events.HeaderTraceParent: text(traceContext),
 			events.HeaderTraceState:  text(traceContext),
 		}},
-		eventHeaders: object{"type": "object", "required": []string{"ce-specversion", "ce-type", "ce-id", "ce-source"}, "properties": object{
+		eventHeaders: object{"type": "object", "description": "Values are percent-encoded UTF-8", "required": []string{"ce-specversion", "ce-type", "ce-id", "ce-source"}, "properties": object{
 			"ce-specversion": text("The version of CloudEvents", object{"const": "1.0"}),
 			"ce-type":        text("The job type, or what the catalogue has as its ce_type"),
 			"ce-id":          text("With ce-source the id of this request, unless there is an " + events.HeaderRequestID),

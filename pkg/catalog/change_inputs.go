@@ -41,48 +41,80 @@ func required(root *jsonschema.Schema) map[string]bool {
 
 // properties compares what two schemas say of the properties that either names.
 func (d *difference) properties(at string, before, now *jsonschema.Schema, letters string) {
+	if !isClosed(before) && isClosed(now) {
+		d.add(InputsChange, at, "", "additionalProperties: false", "an input with a property that the schema does not name was taken and is refused; %s", letters)
+	}
 	for _, name := range slices.Sorted(maps.Keys(named(before, now))) {
+		where := "/" + escapedToken.Replace(printable(name))
 		switch {
-		case isClosedTo(before, name):
+		case isClosedTo(before, name) || isClosed(now) && !isClosed(before) && !named(now)[name]:
 		case isClosedTo(now, name):
-			d.add(InputsChange, at, "/"+escapedToken.Replace(printable(name)), "", "an input with it was taken and is refused; %s", letters)
+			d.add(InputsChange, at, where, "", "an input with it was taken and is refused; %s", letters)
 		default:
-			d.property(at, name, before.Properties[name], now.Properties[name], letters)
+			d.property(at, where, name, before, now, letters)
 		}
 	}
 }
 
 func named(schemas ...*jsonschema.Schema) map[string]bool {
 	names := map[string]bool{}
-	for _, s := range schemas {
-		for name := range s.Properties {
-			names[name] = true
+	for _, root := range schemas {
+		for s := range reach(root, asserted) {
+			for name := range s.Properties {
+				names[name] = true
+			}
 		}
 	}
 	return names
 }
 
-// property compares what two schemas say of one property at their top level.
-func (d *difference) property(at, name string, before, now *jsonschema.Schema, letters string) {
-	was, is := typesOf(before), typesOf(now)
-	lost := slices.DeleteFunc(slices.Clone(was), func(one string) bool {
-		return slices.Contains(is, one) || one == "integer" && slices.Contains(is, "number")
-	})
+// property tells which types of a property are refused now.
+func (d *difference) property(at, where, name string, before, now *jsonschema.Schema, letters string) {
+	was := surelyTakes(before, name)
+	lost := slices.DeleteFunc(slices.Clone(was), func(one string) bool { return propertyTakes(now, name, one) })
 	if len(lost) > 0 {
-		where := "/" + escapedToken.Replace(printable(name)) + ": "
-		d.add(InputsChange, at, where+strings.Join(was, " or "), where+strings.Join(is, " or "), "a value of type %s was taken and is refused; %s", strings.Join(lost, " or "), letters)
+		kept := slices.DeleteFunc(slices.Clone(was), func(one string) bool { return slices.Contains(lost, one) })
+		d.add(InputsChange, at, where+": "+strings.Join(was, " or "), where+": "+orNothing(kept), "a value of type %s was taken and is refused; %s", strings.Join(lost, " or "), letters)
 	}
 }
 
-// everyType is what a schema takes that says nothing of types.
-var everyType = []string{"array", "boolean", "null", "number", "object", "string"}
+func orNothing(types []string) string {
+	if len(types) == 0 {
+		return "none of them"
+	}
+	return strings.Join(types, " or ")
+}
 
-func typesOf(s *jsonschema.Schema) []string {
-	for s != nil && s.Types == nil && s.Ref != nil {
-		s = s.Ref
+// surelyTakes lists the types of which a schema is sure to take values for a property: none, when more than a list of
+// types decides.
+func surelyTakes(root *jsonschema.Schema, name string) []string {
+	types := []string{"array", "boolean", "null", "number", "object", "string"}
+	typed := 0
+	for s := range reach(root, inPlace) {
+		if s.Properties[name] == nil && slices.ContainsFunc(propertiesNamed(s, name), isThere) {
+			return nil
+		}
 	}
-	if s == nil || s.Types == nil {
-		return everyType
+	for _, s := range properties(root, name) {
+		if s.Enum != nil || s.Const != nil || s.Not != nil || s.If != nil || s.Bool != nil || len(s.AnyOf)+len(s.OneOf) > 0 {
+			return nil
+		}
+		if s.Types != nil {
+			types, typed = s.Types.ToStrings(), typed+1
+		}
 	}
-	return s.Types.ToStrings()
+	if typed > 1 {
+		return nil
+	}
+	return types
+}
+
+// propertyTakes reports whether a schema leaves a property of this type any chance.
+func propertyTakes(root *jsonschema.Schema, name, one string) bool {
+	for s := range reach(root, asserted) {
+		if p := s.Properties[name]; p != nil && !takesType(p, one) {
+			return false
+		}
+	}
+	return true
 }

@@ -95,7 +95,19 @@ func isRequired(root *jsonschema.Schema, name string) bool {
 // isClosedTo reports whether a schema takes no object with this property.
 func isClosedTo(root *jsonschema.Schema, name string) bool {
 	for s := range reach(root, asserted) {
-		if s.AdditionalProperties == false && len(propertiesNamed(s, name)) == 1 && s.UnevaluatedProperties == nil {
+		if s.AdditionalProperties == false && !slices.ContainsFunc(propertiesNamed(s, name), isThere) {
+			return true
+		}
+	}
+	return false
+}
+
+func isThere(s *jsonschema.Schema) bool { return s != nil && (s.Bool == nil || *s.Bool) }
+
+// isClosed reports whether a schema takes only properties that it names.
+func isClosed(root *jsonschema.Schema) bool {
+	for s := range reach(root, asserted) {
+		if s.AdditionalProperties == false && len(s.PatternProperties) == 0 {
 			return true
 		}
 	}
@@ -105,11 +117,15 @@ func isClosedTo(root *jsonschema.Schema, name string) bool {
 // takesType reports whether a schema leaves a value of this type any chance.
 func takesType(root *jsonschema.Schema, name string) bool {
 	for s := range reach(root, asserted) {
-		if s.Types != nil && !slices.Contains(s.Types.ToStrings(), name) || s.Bool != nil && !*s.Bool {
+		if s.Bool != nil && !*s.Bool || s.Types != nil && !typesHold(s.Types.ToStrings(), name) {
 			return false
 		}
 	}
 	return true
+}
+
+func typesHold(types []string, name string) bool {
+	return slices.Contains(types, name) || name == "integer" && slices.Contains(types, "number")
 }
 
 func takesInexact(root *jsonschema.Schema, name string) bool {
