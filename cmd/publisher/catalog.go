@@ -32,8 +32,8 @@ func (*catalogAsyncAPICommand) Run(_ context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := a.validateSubjects(); err != nil {
-		return err
+	if err := a.subjects().Validate(); err != nil {
+		return &proc.Error{Code: proc.Usage, Err: fmt.Errorf("--subject-prefix, --events-prefix: %w", err), Hint: "type: publisher catalog asyncapi --help"}
 	}
 	doc := asyncapi.Describe(declared, a.subjects())
 	var text []byte

@@ -48,13 +48,9 @@ func (c *catalogCheckCommand) Run(_ context.Context, a *app) error {
 	if err != nil {
 		return &proc.Error{Code: proc.Usage, Err: err, Hint: "type: publisher catalog check --catalog <file>, or export OPRUN_CATALOG=<file>"}
 	}
-	findings := ofProblems("warning", declared.Warnings())
-	if c.Against != "" {
-		older, err := a.loadCatalog(c.Against)
-		if err != nil {
-			return err
-		}
-		findings = append(findings, ofChanges(a.Catalog, declared.Changes(older))...)
+	findings, err := c.findings(a, declared)
+	if err != nil {
+		return err
 	}
 	if err := a.printFindings(findings); err != nil {
 		return err
@@ -62,7 +58,21 @@ func (c *catalogCheckCommand) Run(_ context.Context, a *app) error {
 	if c.Strict && len(findings) > 0 {
 		return fmt.Errorf("%s has warnings or changes: %d", a.Catalog, len(findings))
 	}
+	a.log.Info("catalogue checked", "file", a.Catalog, "job_types", len(declared.Jobs), "schedules", len(declared.Schedules), "findings", len(findings))
 	return nil
+}
+
+// findings are the warnings, and the changes if they are asked for.
+func (c *catalogCheckCommand) findings(a *app, declared *catalog.Catalog) ([]finding, error) {
+	found := ofProblems("warning", declared.Warnings())
+	if c.Against == "" {
+		return found, nil
+	}
+	older, err := a.loadCatalog(c.Against)
+	if err != nil {
+		return nil, err
+	}
+	return append(found, ofChanges(a.Catalog, declared.Changes(older))...), nil
 }
 
 func ofProblems(level string, problems catalog.Problems) []finding {

@@ -99,13 +99,20 @@ func verdicts(t *testing.T) (values []byte, verdicts []string) {
 	const id = `"8b1f5c1e-6a43-4a5e-9d55-0d6c2f5c9a11"`
 	pairs, taken := [][]any{}, map[string]bool{}
 	for _, v := range []struct{ jobType, input string }{
-		{"assignments.fetch", `{"connection_id":` + id + `,"policy_type":"compliance"}`}, {"assignments.fetch", `{"connection_id":7,"policy_type":"compliance"}`},
-		{"assignments.fetch", `{"connection_id":"7","policy_type":"compliance"}`}, {"assignments.fetch", `{"connection_id":` + id + `,"policy_type":"compliance","x":1}`},
-		{"assignments.fetch", `{"connection_id":` + id + `,"policy_type":"compliance","since":"today"}`}, {"assignments.fetch", `{"policy_type":"compliance"}`},
-		{"assignments.restore", `{"assignment_id":` + id + `,"range":["2026-01-01","2026-01-31"]}`}, {"assignments.restore", `{"assignment_id":` + id + `,"range":["2026-01-01","31"]}`},
-		{"assignments.restore", `{"assignment_id":` + id + `,"range":["2026-01-01","2026-01-31",1]}`}, {"reports.build", `{"month":1}`},
-		{"trees.prune", `{"children":[{"children":[{"n":1}]}]}`}, {"trees.prune", `{"children":[{"children":[{"n":"1"}]}]}`},
-		{"ops.delete_expired_runs", `{"limit":1}`}, {"ops.delete_expired_runs", `{"limit":0}`},
+		{"assignments.fetch", `{"connection_id":` + id + `,"policy_type":"compliance"}`},
+		{"assignments.fetch", `{"connection_id":7,"policy_type":"compliance"}`},
+		{"assignments.fetch", `{"connection_id":"7","policy_type":"compliance"}`},
+		{"assignments.fetch", `{"connection_id":` + id + `,"policy_type":"compliance","x":1}`},
+		{"assignments.fetch", `{"connection_id":` + id + `,"policy_type":"compliance","since":"today"}`},
+		{"assignments.fetch", `{"policy_type":"compliance"}`},
+		{"assignments.restore", `{"assignment_id":` + id + `,"range":["2026-01-01","2026-01-31"]}`},
+		{"assignments.restore", `{"assignment_id":` + id + `,"range":["2026-01-01","31"]}`},
+		{"assignments.restore", `{"assignment_id":` + id + `,"range":["2026-01-01","2026-01-31",1]}`},
+		{"reports.build", `{"month":1}`},
+		{"trees.prune", `{"children":[{"children":[{"n":1}]}]}`},
+		{"trees.prune", `{"children":[{"children":[{"n":"1"}]}]}`},
+		{"ops.delete_expired_runs", `{"limit":1}`},
+		{"ops.delete_expired_runs", `{"limit":0}`},
 	} {
 		verdict := "false"
 		if c.Jobs[v.jobType].ValidateInput([]byte(v.input)) == nil {

@@ -105,7 +105,7 @@ func (d *difference) event(at, jobType string, before Job) {
 		return
 	}
 	if to, ok := d.newer.Alias(before.CEType); !ok || to != jobType {
-		d.add(InputsChange, at+".ce_type", before.CEType, d.newer.Jobs[jobType].CEType, "CloudEvents that have the older name become dead letters (type_mismatch)")
+		d.add(InputsChange, at+".ce_type", printable(before.CEType), printable(d.newer.Jobs[jobType].CEType), "CloudEvents that have the older name become dead letters (type_mismatch)")
 	}
 }
 

@@ -17,7 +17,7 @@ func (d *difference) inputs(at string, before, now Job) {
 	at += ".schema"
 	const letters = "messages that wait and do not follow it become dead letters (schema)"
 	if before.schema == nil {
-		d.add(InputsChange, at, "", now.Schema, "inputs were any JSON objects, and now follow a schema; %s", letters)
+		d.add(InputsChange, at, "", printable(now.Schema), "inputs were any JSON objects, and now follow a schema; %s", letters)
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(required(now.schema))) {
