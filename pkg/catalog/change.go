@@ -71,7 +71,7 @@ func (d *difference) job(jobType string, before, now Job) {
 	at := entry("jobs", jobType)
 	if before.ScopeKind != now.ScopeKind {
 		d.add(IdentityChanges, at+".scope", before.ScopeKind.String(), now.ScopeKind.String(),
-			"its subjects are others, and messages on the older ones become dead letters (type_unknown); %s", bothActive)
+			"its subjects are others, and messages on the older ones, those of queued runs too, become dead letters (type_unknown); %s", bothActive)
 	}
 	if was, is := inputs(before), inputs(now); was != is {
 		d.add(IdentityChanges, at+".identity", was, is, "%s%s", bothActive, forgotten(before, now))
@@ -111,9 +111,9 @@ func (d *difference) event(at, jobType string, before Job) {
 
 func (d *difference) goneJob(jobType string, before Job) {
 	at := entry("jobs", jobType)
-	const gone = "its messages become dead letters (type_unknown), and its queued runs wait until a worker declares it again"
+	const gone = "no worker that has the newer catalogue runs it: its messages, those of queued runs too, become dead letters (type_unknown)"
 	if heir := d.heir(before); heir != "" {
-		d.add(IdentityChanges, at, jobType, heir, "the type seems to have a new name, which is part of every identity and run id: %s; a request that is repeated under the new name is another request; of the older type, %s", bothActive, gone)
+		d.add(IdentityChanges, at, jobType, heir, "the type seems to have a new name, which is part of every identity and run id: %s; a request that is repeated under the new name is another request; of the older name, %s", bothActive, gone)
 		return
 	}
 	d.add(IdentityChanges, at, jobType, "", "%s", gone)
