@@ -18,50 +18,26 @@ import (
 // What workers tell of a run is what the document says: each key is described, and each description holds.
 func TestRunIsDescribedAsItIsTold(t *testing.T) {
 	t.Parallel()
-	schema := runSchema(t)
-	properties, _ := schema["properties"].(map[string]any)
-	compiler := jsonschema.NewCompiler()
-	compiler.AssertFormat()
-	if err := compiler.AddResource("run.json", schema); err != nil {
-		t.Fatal(err)
-	}
-	compiled, err := compiler.Compile("run.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	run := compiled(t, "Run")
 	tenant, workspace := uuid.New(), uuid.New()
 	for _, outcome := range oprun.Outcomes() {
 		full := told(t, jobs.Ended{
 			ID: uuid.New(), TenantID: &tenant, WorkspaceID: &workspace, Type: "a.b", Status: "completed", Outcome: outcome, Attempt: 2,
 			SummaryCounts: map[string]int64{"created": 3}, FailureSummary: []oprun.Failure{{Code: "a.b", Message: "x", Count: 1}},
 		})
-		if err := compiled.Validate(full); err != nil {
+		if err := run.Validate(full); err != nil {
 			t.Errorf("a run that ended as %s: %v", outcome, err)
 		}
-		if diff := cmp.Diff(slices.Sorted(maps.Keys(properties)), slices.Sorted(maps.Keys(full))); diff != "" {
+		if diff := cmp.Diff(slices.Sorted(maps.Keys(run.Properties)), slices.Sorted(maps.Keys(full))); diff != "" {
 			t.Errorf("keys (-described +told):\n%s", diff)
 		}
 	}
-	if err := compiled.Validate(told(t, jobs.Ended{ID: uuid.New(), Type: "a.b", Status: "completed", Outcome: oprun.Cancelled})); err != nil {
+	if err := run.Validate(told(t, jobs.Ended{ID: uuid.New(), Type: "a.b", Status: "completed", Outcome: oprun.Cancelled})); err != nil {
 		t.Errorf("a run of which little is known: %v", err)
 	}
-	if compiled.Validate(told(t, jobs.Ended{ID: uuid.New(), Type: "a.b", Status: "running", Outcome: oprun.Pending})) == nil {
+	if run.Validate(told(t, jobs.Ended{ID: uuid.New(), Type: "a.b", Status: "running", Outcome: oprun.Pending})) == nil {
 		t.Error("a run that has not ended is described, too")
 	}
-}
-
-func runSchema(t *testing.T) map[string]any {
-	t.Helper()
-	text, err := json.Marshal(describe(t).Components.Schemas["Run"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	value, err := jsonschema.UnmarshalJSON(strings.NewReader(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	schema, _ := value.(map[string]any)
-	return schema
 }
 
 func told(t *testing.T, ended jobs.Ended) map[string]any {

@@ -160,7 +160,7 @@ func (b *bundle) schema(s *jsonschema.Schema, object map[string]any, at place) m
 			if next == (place{b.root, "/$schema"}) {
 				kept[name] = value
 			}
-		case "$defs", "definitions":
+		case "$defs", "definitions", "if", "then", "else", "contentSchema": // nobody reads a then without its if
 			if b.leads(next) {
 				kept[name] = b.copy(value, next)
 			}
