@@ -60,6 +60,7 @@ var plan = map[string]row{
 	"internal/failpoint": {nil, nil},
 	"internal/crash":     {nil, nil}, // tests only
 	"internal/promtest":  {nil, nil}, // tests only
+	"internal/foreign":   {nil, nil}, // tests only
 
 	"internal/deploytest": {nil, nil}, // tests only
 
