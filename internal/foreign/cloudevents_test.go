@@ -100,15 +100,19 @@ func newEvent(t *testing.T, source, id, connection string) ce.Event {
 	return e
 }
 
-// eventRun is the run of an event: of its source and id, dated by its time.
-func (w *world) eventRun(e ce.Event) any {
+// eventRequest is the request id of an event: of its source and id, each with its length before it.
+func eventRequest(source, id string) string {
 	hash := sha256.New()
-	for _, part := range []string{e.Source(), e.ID()} {
+	for _, part := range []string{source, id} {
 		_ = binary.Write(hash, binary.BigEndian, uint32(len(part)))
 		hash.Write([]byte(part))
 	}
-	request := hex.EncodeToString(hash.Sum(nil))
-	return dedupe.ByRequest(request, e.Time()).RunID(dedupe.Tenant(w.tenant), fetchType)
+	return hex.EncodeToString(hash.Sum(nil))
+}
+
+// eventRun is the run of an event: of its request, dated by its time.
+func (w *world) eventRun(e ce.Event) any {
+	return dedupe.ByRequest(eventRequest(e.Source(), e.ID()), e.Time()).RunID(dedupe.Tenant(w.tenant), fetchType)
 }
 
 // What the SDK encodes we read, in every mode; and an event is one request whatever its mode.

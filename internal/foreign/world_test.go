@@ -2,6 +2,7 @@ package foreign
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -24,7 +25,19 @@ import (
 	"oprun.example/pkg/oprun"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(devstack.Tests{M: m}) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(tests{devstack.Tests{M: m}}) }
+
+// tests removes what was built for them.
+type tests struct{ devstack.Tests }
+
+func (t tests) Run() int {
+	code := t.Tests.Run()
+	if err := os.RemoveAll(built.folder); err != nil {
+		fmt.Println(err)
+		code = max(code, 1)
+	}
+	return code
+}
 
 // patience is how long tests wait for a fact on a crowded machine.
 const patience = 90 * time.Second
