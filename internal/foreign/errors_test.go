@@ -29,10 +29,7 @@ type trouble struct {
 var troubles = map[string]trouble{
 	"the stream is full": {
 		topology: func(topology *events.Topology) { topology.MaxBytes = 4 << 10 },
-		prepare: func(w *world) {
-			for client := dial(w.t, w.url, admin); client.publish(w.fetch(), "", input("one more")).Error == nil; {
-			}
-		},
+		prepare:  func(w *world) { dial(w.t, w.url, admin).fill(w.fetch()) },
 	},
 	"no stream takes the subject":     {prepare: func(w *world) { check(w.t, w.js.DeleteStream(w.t.Context(), w.topology.Stream)) }},
 	"this user may not publish there": {user: "stranger"},

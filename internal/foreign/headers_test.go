@@ -60,6 +60,10 @@ var acceptedHeaders = map[string]accepted{
 	"a status and a description":  {header: "NATS/1.0 408 Request Timeout\r\nOprun-Request-Id: order-8\r\n\r\n", request: "order-8"},
 	"headers of 16 KiB in all":    {header: block("X: " + strings.Repeat("x", events.MaxHeaderBytes-len("NATS/1.0\r\nX: \r\n\r\n")))},
 	"a block that ends too early": {header: "NATS/1.0\r\nOprun-Request-Id: order-10\r\n\r\nX: nobody reads this\r\n\r\n", request: "order-10"},
+	"one that ends before lies about its place": {
+		header: "NATS/1.0\r\nNats-Stream: JOBS\r\nNats-Sequence: 999999\r\nNats-Time-Stamp: 2026-11-26T00:00:00Z\r\nNats-Subject: jobs.lies\r\n\r\nX: 1\r\n\r\n",
+	},
+	"a value after many spaces":   {header: block("Oprun-Initiator:    ada"), seen: seen{Initiator: "ada"}},
 	"lines that end in a newline": {header: "NATS/1.0\r\nOprun-Request-Id: order-9\n\r\n", request: "order-9"},
 }
 

@@ -105,6 +105,15 @@ func (w *wire) accept(subject, header, body string) puback {
 	return ack
 }
 
+// fill publishes until the stream takes no more, and returns its last answer.
+func (w *wire) fill(subject string) (last puback) {
+	w.t.Helper()
+	for last.Error == nil && last.err == "" {
+		last = w.publish(subject, "", input("one more"))
+	}
+	return last
+}
+
 // answer reads on until the reply is there.
 func (w *wire) answer(reply string) (ack puback) {
 	w.t.Helper()
