@@ -1,7 +1,9 @@
 package foreign
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -45,7 +47,8 @@ var wanted = map[string]struct{ request, initiator string }{
 // Every block of the document is a command that runs, bytes that are sent, or a listing of what is run.
 func TestEveryExampleOfTheDocument(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	// However slow the machine, what is published twice here is published twice within the window.
+	w := newWorld(t, func(topology *events.Topology) { topology.Duplicates = time.Hour })
 	dir := w.workplace()
 	shells := 0
 	for _, l := range listings(t) {
@@ -58,6 +61,10 @@ func TestEveryExampleOfTheDocument(t *testing.T) {
 		case "yaml":
 			wantListed(t, "examples/go-producer/jobs.yaml", l)
 		case "js":
+			if strings.HasPrefix(l.text, "import ") {
+				w.wantMessageID(l)
+				continue
+			}
 			wantListed(t, "examples/node-producer/producer.mjs", l)
 		case "go":
 			wantListed(t, "examples/go-producer/main.go", l)
@@ -89,6 +96,19 @@ func find(t *testing.T, language, section string) listing {
 		t.Fatalf("%s: no %s below %q", document, language, section)
 	}
 	return all[i]
+}
+
+// wantMessageID runs the program that computes what the broker knows the example of the shell by, and sends that again
+// without any other header.
+func (w *world) wantMessageID(l listing) {
+	w.t.Helper()
+	dir := w.t.TempDir()
+	check(w.t, os.WriteFile(filepath.Join(dir, "identity.mjs"), []byte(l.text), 0o600))
+	id := w.shell(dir, "node identity.mjs")
+	ack := dial(w.t, w.url).accept(w.fetch(), block("Nats-Msg-Id: "+strings.TrimSpace(id.out)), `{}`)
+	if !ack.Duplicate || ack.Seq != 1 {
+		w.t.Errorf("%s: %s%s is not the id of the first example: %+v", document, id.out, id.err, ack)
+	}
 }
 
 func wantListed(t *testing.T, file string, l listing) {
