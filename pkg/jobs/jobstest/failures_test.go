@@ -39,7 +39,7 @@ func TestAssertionsFail(t *testing.T) {
 		"got updated=1, want created=2":             func() { run.WantCounts(map[string]int64{"created": 2}) },
 		"got order.odd, want order.even":            func() { run.WantFailures("order.even") },
 		"got failed, succeeded, want none":          func() { run.WantAttempts() },
-		"got execute, execute, want duplicate":      func() { run.WantVerdicts(dedupe.Duplicate) },
+		"got execute, execute, want duplicate":      func() { run.WantVerdicts(dedupe.Duplicate) }, //nolint:dupword // two verdicts
 		"dispatched jobs of run " + run.ID.String(): func() { run.WantDispatched("orders.ship") },
 	} {
 		assert()

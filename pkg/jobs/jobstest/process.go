@@ -3,6 +3,7 @@ package jobstest
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -117,7 +118,7 @@ func (b *Bench) newProcess(jobType string) *process {
 	p.worker, err = jobs.NewWorker(js, p.ledger, b.catalog, b.mux, jobs.Config{
 		Stream: topology.Stream, Consumer: topology.Consumer, Subjects: b.Subjects, Types: []string{jobType},
 		Concurrency: 1, Poll: 20 * time.Millisecond, DrainTimeout: b.config.Patience,
-		Workspace: workspace, NoSchedules: true, AuditEvery: -1, Logger: b.config.Logger,
+		Workspace: workspace, NoSchedules: true, AuditEvery: -1, Logger: slog.New(mortal{b.config.Logger.Handler(), p.line}),
 	})
 	b.check("make a worker", err)
 	return p
