@@ -69,6 +69,8 @@ type Bench struct {
 	declared map[string]bool // types whose consumer is there
 	held     map[string]int  // messages whose workers are held, by type
 
+	processes []*process
+
 	mu      sync.Mutex
 	judged  []rig.Judged
 	begun   map[uuid.UUID]int  // attempts whose handler was called, by run
