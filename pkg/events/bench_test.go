@@ -74,3 +74,32 @@ func BenchmarkPublishAsync(b *testing.B) {
 	flush()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
 }
+
+// BenchmarkPublishBatch is BenchmarkPublishAsync with atomic batches, of which four wait for their acknowledgement.
+func BenchmarkPublishBatch(b *testing.B) {
+	publisher := NewPublisher(newStream(b), PublisherConfig{})
+	id, input := identity(b), append(bytes.Repeat([]byte(" "), 1022), "{}"...)
+	var waiting []*PendingBatch
+	settle := func() {
+		if _, err := waiting[0].Wait(b.Context()); err != nil || waiting[0].Refused() != nil {
+			b.Fatal(err, waiting[0].Refused())
+		}
+		waiting = waiting[1:]
+	}
+	requests := make([]Request, 0, MaxBatch)
+	b.SetBytes(int64(len(input)))
+	for i := range b.N {
+		requests = append(requests, Request{Identity: id, Input: input, RequestID: strconv.Itoa(i)})
+		if len(requests) == MaxBatch || i == b.N-1 {
+			if len(waiting) == 4 {
+				settle()
+			}
+			waiting = append(waiting, sendBatch(b, publisher, requests))
+			requests = requests[:0]
+		}
+	}
+	for len(waiting) > 0 {
+		settle()
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
+}

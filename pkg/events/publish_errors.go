@@ -29,6 +29,8 @@ const (
 	codeClusterNotAvailable  jetstream.ErrorCode = 10008
 	codeStreamStoreFailed    jetstream.ErrorCode = 10077
 	codeStreamSubjectOverlap jetstream.ErrorCode = 10065
+
+	codeAtomicPublishDisabled jetstream.ErrorCode = 10174
 )
 
 // lostAck reports whether the message may or may not have been stored, so that sending it again is right.
