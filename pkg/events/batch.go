@@ -54,9 +54,9 @@ func (p *Publisher) PublishBatch(ctx context.Context, requests []Request) (*Pend
 type PendingBatch struct {
 	publisher *Publisher
 	jobs      []*Pending
-	answer    *nats.Subscription // nil: the jobs are, or are to be, sent one by one
-	single    bool               // they are sent one by one
-	refused   error              // why they have to be; nil: they had not to be asked for as a batch
+	answer    *nats.Subscription // nil: the jobs are sent one by one
+	refused   error              // why they have to be; nil: they were not asked for as a batch
+	sent      int                // how many were sent one by one
 }
 
 // send sends the batch, if this stream is not known to take none. What fails here fails again one by one, and is told then.
@@ -184,34 +184,24 @@ func (b *PendingBatch) oneByOne(ctx context.Context) ([]Ack, error) {
 		return b.acks(), b.fail(explain(b.jobs[0].msg.Subject, b.refused))
 	}
 	var failed error
-	if !b.single {
-		b.single = true
-		failed = b.sendAll(ctx)
+	for ; b.sent < len(b.jobs) && failed == nil; b.sent++ {
+		failed = b.jobs[b.sent].send(ctx)
 	}
-	for _, job := range b.jobs {
-		if job.future == nil {
-			break
-		}
+	if failed != nil {
+		b.sent--
+	}
+	for _, job := range b.jobs[:b.sent] {
 		if _, err := job.Wait(ctx); err != nil && failed == nil {
 			failed = err
 		}
 	}
+	if failed != nil && ctx.Err() == nil {
+		return b.acks(), b.fail(failed)
+	}
 	return b.acks(), failed
 }
 
-func (b *PendingBatch) sendAll(ctx context.Context) error {
-	for i, job := range b.jobs {
-		if err := job.send(ctx); err != nil {
-			for _, unsent := range b.jobs[i:] {
-				unsent.sent(err)
-			}
-			return err
-		}
-	}
-	return nil
-}
-
-// fail ends the spans of jobs that are not sent again.
+// fail ends the spans of jobs that nobody sends any more.
 func (b *PendingBatch) fail(err error) error {
 	for _, job := range b.jobs {
 		job.sent(err)
