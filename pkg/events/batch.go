@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -65,11 +66,9 @@ func (b *PendingBatch) send(ctx context.Context) {
 		return
 	}
 	conn := b.publisher.js.Conn()
-	id, err := NewRequestID()
-	if err != nil {
-		return
-	}
-	answer, err := conn.SubscribeSync(conn.NewInbox())
+	inbox := conn.NewInbox()
+	id := inbox[strings.LastIndexByte(inbox, '.')+1:] // as unique, and short: it is stored with each message
+	answer, err := conn.SubscribeSync(inbox)
 	if err != nil {
 		return
 	}
