@@ -70,4 +70,3 @@ type Report struct {
 
 	Offset, Size int64 `json:"-"` // bytes read, and to read; a Size of 0 is not known
 }
-

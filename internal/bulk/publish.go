@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	inFlight      = 4        // batches that wait for their acknowledgement
-	maxBatchBytes = 4 << 20  // of inputs in one batch; the server drops what is far more
-	maxBatchLines = 10_000   // read for one batch, when most are refused
-	saveEvery     = time.Second / 2
+	inFlight      = 4       // batches that wait for their acknowledgement
+	maxBatchBytes = 4 << 20 // of inputs in one batch; the server drops what is far more
+	maxBatchLines = 10_000  // read for one batch, when most are refused
+	saveEvery     = time.Second / 5
 	lastPatience  = 10 * time.Second // for what is in flight when the caller has no more
 )
 
