@@ -24,16 +24,22 @@ func newProgress(a *app) *progress {
 	return &progress{app: a, terminal: proc.IsTerminal(a.err), last: time.Now()}
 }
 
-func (p *progress) show(r bulk.Report) {
+// show tells it with these words on a terminal, and with these attributes in the log.
+func (p *progress) show(text string, attributes ...any) {
 	now := time.Now()
 	switch since := now.Sub(p.last); {
 	case p.terminal && since >= showEvery:
 		p.last, p.shown = now, true
-		fmt.Fprint(p.err, overwrite, progressText(r), "\r") // back to its start: a log line may come between
+		fmt.Fprint(p.err, overwrite, text, "\r") // back to its start: a log line may come between
 	case !p.terminal && since >= logEvery:
 		p.last = now
-		p.log.Info("published", "up_to_line", r.UpTo, "refused", r.Refused, "jobs_per_second", int(r.PerSecond))
+		p.log.Info("published", attributes...)
 	}
+}
+
+// showMany is show for the lines of a file.
+func (p *progress) showMany(r bulk.Report) {
+	p.show(progressText(r), "up_to_line", r.UpTo, "refused", r.Refused, "jobs_per_second", int(r.PerSecond))
 }
 
 // overwrite goes to the start of the line and empties it.

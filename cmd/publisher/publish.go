@@ -79,7 +79,7 @@ func (c *publishCommand) Run(ctx context.Context, a *app) error {
 	if c.Wait {
 		return c.publishAndWait(ctx, a, request)
 	}
-	return c.withJetStream(ctx, a, func(js jetstream.JetStream) error {
+	return a.withJetStream(ctx, func(js jetstream.JetStream) error {
 		r, _, err := c.publish(ctx, a, js, request)
 		if err != nil {
 			return err
@@ -97,20 +97,6 @@ func (c *publishCommand) validateOne() error {
 		return misuse("missing flags: --tenant=ID or --workspace=ID")
 	}
 	return nil
-}
-
-// withJetStream runs do with a connection.
-func (c *publishCommand) withJetStream(ctx context.Context, a *app, do func(js jetstream.JetStream) error) error {
-	conn, err := a.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		return fmt.Errorf("use jetstream: %w", err)
-	}
-	return do(js)
 }
 
 // publish publishes the job and waits until the stream has it.

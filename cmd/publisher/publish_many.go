@@ -68,12 +68,12 @@ func (c *publishCommand) publishMany(ctx context.Context, a *app) error {
 		return err
 	}
 	defer stop()
-	return c.withJetStream(ctx, a, func(js jetstream.JetStream) error {
+	return a.withJetStream(ctx, func(js jetstream.JetStream) error {
 		ctx, stop := events.WhileAllowed(ctx, js.Conn())
 		defer stop()
 		progress := newProgress(a)
 		report, err := bulk.Publish(ctx, bulk.Config{
-			From: c.From, In: interruptible(ctx, a.in), Catalog: declared, Log: a.log, Progress: progress.show,
+			From: c.From, In: interruptible(ctx, a.in), Catalog: declared, Log: a.log, Progress: progress.showMany,
 			Defaults:  bulk.Asked{Type: c.Type, Scope: c.scope(), Initiator: c.Initiator, Coalesce: c.Coalesce},
 			Publisher: events.NewPublisher(js, events.PublisherConfig{Subjects: a.subjects(), TracerProvider: a.tracer}),
 			Batch:     c.Batch, Again: c.Again, Resume: c.ResumeFile, Refused: c.Refused,

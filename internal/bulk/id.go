@@ -13,9 +13,9 @@ import (
 // no faster than anybody publishes, so none is dated ahead.
 const linesPerMilli = 1000
 
-// requestID derives the request id of a line: a UUIDv7 that is dated by the batch. What the line says is part of it, so that a
+// RequestID derives the request id of a line: a UUIDv7 that is dated by the batch. What the line says is part of it, so that a
 // line that was mended between two runs of one batch is a new request and not taken for the old one.
-func requestID(batch uuid.UUID, number int, line []byte) string {
+func RequestID(batch uuid.UUID, number int, line []byte) string {
 	hash := sha256.New()
 	var numbered [24]byte
 	copy(numbered[:16], batch[:])

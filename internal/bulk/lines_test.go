@@ -79,7 +79,7 @@ func TestRequestID(t *testing.T) {
 		{1, `{"input": {"line": 2}}`, "019236f0-8b86-73a1-b6a6-5040e56f451e"},
 		{1_000_000, `{"input": {"line": 1}}`, "019236f0-8f6e-7c66-bfc8-8feec025b173"},
 	} {
-		got := requestID(batch, test.number, []byte(test.line))
+		got := RequestID(batch, test.number, []byte(test.line))
 		if got != test.want {
 			t.Errorf("line %d %s: got %s, want %s", test.number, test.line, got, test.want)
 		}

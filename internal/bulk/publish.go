@@ -155,7 +155,7 @@ func (p *publication) request(line []byte, whole bool) (r events.Request, err er
 		return r, wrong(asked.Scope.Kind.String(), "%s is a job of a %s", asked.Type, job.ScopeKind)
 	}
 	if asked.RequestID == "" && asked.RunID == uuid.Nil {
-		asked.RequestID = requestID(p.state.Batch, p.from.number, line)
+		asked.RequestID = RequestID(p.state.Batch, p.from.number, line)
 	}
 	return asked.Request(job)
 }
