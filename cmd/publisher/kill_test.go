@@ -14,15 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/nats-io/nats.go/jetstream"
-
-	"oprun.example/internal/devstack"
 	"oprun.example/pkg/catalog"
-	"oprun.example/pkg/dedupe"
-	"oprun.example/pkg/events"
-	"oprun.example/pkg/jobs"
-	"oprun.example/pkg/oprun"
 )
 
 // killLines is the size of the file whose publication is killed: go test ./cmd/publisher -run Killed -args -lines 1000000
@@ -33,15 +25,10 @@ const (
 	killType = "lines.each"
 )
 
-// killed is one file, its broker and its ledger.
+// killed is a stage with the file, and with chance.
 type killed struct {
-	t       *testing.T
-	dir     string
-	js      jetstream.JetStream
-	natsURL string
-	pool    *pgxpool.Pool
-	ledger  *oprun.Ledger
-	rng     *rand.Rand
+	*stage
+	rng *rand.Rand
 }
 
 // A publisher of many lines that is killed ten times, each time at another moment, ends with exactly one run per line. The
@@ -49,7 +36,9 @@ type killed struct {
 // know it by its request id.
 func TestPublishOfManyLinesKilledTenTimesMakesOneRunPerLine(t *testing.T) {
 	t.Parallel()
-	s := newKilled(t)
+	const seed, window = 6, 100 * time.Millisecond
+	s := &killed{newStage(t, window), rand.New(rand.NewPCG(seed, seed))}
+	s.writeLines()
 	for kill := range kills {
 		s.killOnce(kill)
 	}
@@ -72,43 +61,17 @@ func TestPublishOfManyLinesKilledTenTimesMakesOneRunPerLine(t *testing.T) {
 	s.wantOneRunPerLine()
 }
 
-func newKilled(t *testing.T) *killed {
-	t.Helper()
-	const seed = 6
-	server, err := devstack.StartNATS(devstack.NATSConfig{Port: -1})
-	check(t, err)
-	t.Cleanup(func() { check(t, server.Close()) })
-	conn, err := server.Connect()
-	check(t, err)
-	t.Cleanup(conn.Close)
-	js, err := jetstream.New(conn)
-	check(t, err)
-	topology := events.DefaultTopology()
-	topology.Duplicates = 100 * time.Millisecond
-	_, err = topology.Apply(t.Context(), js, false)
-	check(t, err)
-	s := &killed{t: t, dir: t.TempDir(), js: js, natsURL: server.URL(), pool: devstack.Pool(t), rng: rand.New(rand.NewPCG(seed, seed))}
-	s.ledger, err = oprun.Open(t.Context(), s.pool)
-	check(t, err)
-	t.Cleanup(s.ledger.Close)
-	_, tenant, err := s.ledger.Seed(t.Context(), "")
-	check(t, err)
+// writeLines writes the catalogue and the file.
+func (s *killed) writeLines() {
+	s.t.Helper()
 	s.write("jobs.yaml", func(out *bufio.Writer) {
 		fmt.Fprintf(out, "version: 1\njobs:\n  %s: {scope: tenant, identity: [line]}\n", killType)
 	})
 	s.write("jobs.ndjson", func(out *bufio.Writer) {
 		for line := range *killLines {
-			fmt.Fprintf(out, "{\"type\": %q, \"tenant\": %q, \"input\": {\"line\": %d}}\n", killType, tenant.ExternalID, line)
+			fmt.Fprintf(out, "{\"type\": %q, \"tenant\": %q, \"input\": {\"line\": %d}}\n", killType, s.tenant, line)
 		}
 	})
-	return s
-}
-
-func check(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func (s *killed) write(name string, content func(*bufio.Writer)) {
@@ -164,29 +127,19 @@ func (s *killed) killOnce(kill int) {
 // drain runs all that is in the stream, with a handler that does nothing.
 func (s *killed) drain() {
 	s.t.Helper()
-	types, err := catalog.New(catalog.Catalog{Jobs: map[string]catalog.Job{
-		killType: {ScopeKind: dedupe.TenantScope, Identity: []string{"line"}},
-	}}, nil)
+	declared, err := catalog.Load(filepath.Join(s.dir, "jobs.yaml"))
 	check(s.t, err)
-	mux := &jobs.Mux{}
-	jobs.Handle(mux, killType, func(context.Context, *jobs.Job[struct{ Line int }]) error { return nil })
-	worker, err := jobs.NewWorker(s.js, s.ledger, types, mux, jobs.Config{NoSchedules: true})
+	stop, err := workIdly(s.js, s.ledger, declared)
 	check(s.t, err)
-	ctx, stop := context.WithCancel(s.t.Context())
-	ended := make(chan error, 1) // from the worker's goroutine
-	go func() { ended <- worker.Run(ctx) }()
 	patience := time.After(3*time.Minute + time.Duration(*killLines)*time.Millisecond)
 	for !s.drained() {
 		select {
-		case err := <-ended:
-			s.t.Fatalf("the worker stopped: %v", err)
 		case <-patience:
 			s.t.Fatal("the stream is not drained")
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	stop()
-	check(s.t, <-ended)
+	check(s.t, stop())
 }
 
 // drained reports that every message was answered.
