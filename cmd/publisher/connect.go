@@ -29,8 +29,8 @@ func (a *app) connect(ctx context.Context) (*nats.Conn, error) {
 	return proc.ConnectNATS(ctx, a.nats(), a.log, a.ConnectTimeout)
 }
 
-// withJetStream runs do with a connection.
-func (a *app) withJetStream(ctx context.Context, do func(js jetstream.JetStream) error) error {
+// withJetStream runs do with a connection, and with a context that ends when the broker refuses it a subject.
+func (a *app) withJetStream(ctx context.Context, do func(ctx context.Context, js jetstream.JetStream) error) error {
 	conn, err := a.connect(ctx)
 	if err != nil {
 		return err
@@ -40,7 +40,18 @@ func (a *app) withJetStream(ctx context.Context, do func(js jetstream.JetStream)
 	if err != nil {
 		return fmt.Errorf("use jetstream: %w", err)
 	}
-	return do(js)
+	allowed, stop := events.WhileAllowed(ctx, conn)
+	defer stop()
+	err = do(allowed, js)
+	if cause := context.Cause(allowed); err != nil && errors.Is(cause, events.ErrNotAllowed) && !explained(err) {
+		return explainPublish(cause)
+	}
+	return err
+}
+
+func explained(err error) bool {
+	_, ok := errors.AsType[*proc.Error](err)
+	return ok
 }
 
 func (a *app) nats() proc.NATSConfig {

@@ -74,12 +74,10 @@ func (c *loadCommand) Run(ctx context.Context, a *app) error {
 	if c.Wait {
 		config.Wait = c.Timeout
 	}
-	return a.withJetStream(ctx, func(js jetstream.JetStream) error { return c.load(ctx, a, js, config) })
+	return a.withJetStream(ctx, func(ctx context.Context, js jetstream.JetStream) error { return c.load(ctx, a, js, config) })
 }
 
 func (c *loadCommand) load(ctx context.Context, a *app, js jetstream.JetStream, config load.Config) error {
-	ctx, stop := events.WhileAllowed(ctx, js.Conn())
-	defer stop()
 	progress := newProgress(a)
 	config.JS, config.Publisher = js, events.NewPublisher(js, events.PublisherConfig{Subjects: a.subjects(), TracerProvider: a.tracer})
 	config.Progress = func(sent int) {

@@ -79,7 +79,7 @@ func (c *publishCommand) Run(ctx context.Context, a *app) error {
 	if c.Wait {
 		return c.publishAndWait(ctx, a, request)
 	}
-	return a.withJetStream(ctx, func(js jetstream.JetStream) error {
+	return a.withJetStream(ctx, func(ctx context.Context, js jetstream.JetStream) error {
 		r, _, err := c.publish(ctx, a, js, request)
 		if err != nil {
 			return err

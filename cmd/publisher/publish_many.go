@@ -68,12 +68,13 @@ func (c *publishCommand) publishMany(ctx context.Context, a *app) error {
 		return err
 	}
 	defer stop()
-	return a.withJetStream(ctx, func(js jetstream.JetStream) error {
-		ctx, stop := events.WhileAllowed(ctx, js.Conn())
-		defer stop()
-		progress := newProgress(a)
+	return a.withJetStream(ctx, func(ctx context.Context, js jetstream.JetStream) error {
+		progress, stdin := newProgress(a), io.Reader(nil)
+		if c.From == bulk.Stdin {
+			stdin = interruptible(ctx, a.in)
+		}
 		report, err := bulk.Publish(ctx, bulk.Config{
-			From: c.From, In: interruptible(ctx, a.in), Catalog: declared, Log: a.log, Progress: progress.showMany,
+			From: c.From, In: stdin, Catalog: declared, Log: a.log, Progress: progress.showMany,
 			Defaults:  bulk.Asked{Type: c.Type, Scope: c.scope(), Initiator: c.Initiator, Coalesce: c.Coalesce},
 			Publisher: events.NewPublisher(js, events.PublisherConfig{Subjects: a.subjects(), TracerProvider: a.tracer}),
 			Batch:     c.Batch, Again: c.Again, Resume: c.ResumeFile, Refused: c.Refused,

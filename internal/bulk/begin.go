@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/google/uuid"
 )
@@ -27,6 +28,31 @@ type source struct {
 	*lines
 	file *os.File // nil: Stdin
 	size int64
+}
+
+// keepsApart refuses to write over what is to be read.
+func (c Config) keepsApart() error {
+	paths := map[string]string{"the file of jobs": c.From, "the resume file": c.Resume, "the file of refusals": c.Refused}
+	if c.From == Stdin {
+		delete(paths, "the file of jobs")
+	}
+	for one, path := range paths {
+		for other, second := range paths {
+			if one < other && path != "" && same(path, second) {
+				return fmt.Errorf("%s and %s are one: %s", one, other, path)
+			}
+		}
+	}
+	return nil
+}
+
+func same(path, other string) bool {
+	if filepath.Clean(path) == filepath.Clean(other) {
+		return true
+	}
+	one, err := os.Stat(path)
+	two, otherErr := os.Stat(other)
+	return err == nil && otherErr == nil && os.SameFile(one, two)
 }
 
 func (c Config) open() (*source, error) {

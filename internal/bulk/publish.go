@@ -29,6 +29,9 @@ const (
 // for are those of [events.Publisher.Publish], and a [*ChoiceError] before anything was published.
 func Publish(ctx context.Context, config Config) (report Report, err error) {
 	config = config.withDefaults()
+	if err := config.keepsApart(); err != nil {
+		return report, err
+	}
 	from, err := config.open()
 	if err != nil {
 		return report, err

@@ -103,7 +103,7 @@ func inBatch(m *nats.Msg, id string, number, count int, inbox string) *nats.Msg 
 func (b *PendingBatch) Wait(ctx context.Context) (acks []Ack, err error) {
 	if b.answer != nil {
 		acks, err = b.commit(ctx)
-		if err == nil || ctx.Err() != nil {
+		if err == nil || b.answer != nil {
 			return acks, err
 		}
 		b.refused = err
@@ -119,7 +119,7 @@ func (b *PendingBatch) commit(ctx context.Context) ([]Ack, error) {
 	wait, cancel := context.WithTimeout(ctx, b.publisher.config.AckTimeout)
 	defer cancel()
 	reply, err := b.answer.NextMsgWithContext(wait)
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return b.acks(), explain(b.jobs[0].msg.Subject, ctx.Err())
 	}
 	_ = b.answer.Unsubscribe()

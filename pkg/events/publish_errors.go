@@ -49,7 +49,8 @@ func explain(subject string, err error) error {
 		meaning = ErrNoStream
 	case isFull(err):
 		meaning = ErrStreamFull
-	case lostAck(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, jetstream.ErrTooManyStalledMsgs):
+	case lostAck(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, jetstream.ErrTooManyStalledMsgs),
+		errors.Is(err, nats.ErrReconnectBufExceeded):
 		meaning = ErrNoAck
 	default:
 		return fmt.Errorf("publish %s: %w", subject, err)
