@@ -108,17 +108,22 @@ func (s *killed) killOnce(kill int) {
 	}
 	before := s.messages()
 	check(s.t, command.Start())
-	for s.messages() < before+more {
-		<-time.After(time.Millisecond)
+	ended := make(chan error, 1) // of the process
+	go func() { ended <- command.Wait() }()
+	moment := time.NewTimer(time.Duration(s.rng.Int64N(int64(100 * time.Millisecond))))
+	for waiting := true; waiting; {
+		select {
+		case err := <-ended:
+			s.t.Fatalf("before kill %d of %d the publisher had ended by itself, give it more lines or mend it: %v\n%s", kill+1, kills, err, command.Stderr)
+		case <-moment.C:
+			moment.Reset(time.Millisecond)
+			waiting = s.messages() < before+more
+		}
 	}
-	<-time.After(time.Duration(s.rng.Int64N(int64(5 * time.Millisecond))))
 	check(s.t, command.Process.Kill())
-	err := command.Wait()
-	if command.ProcessState.Success() {
-		s.t.Fatalf("kill %d of %d: the publisher had got to the end before: give it more lines", kill+1, kills)
-	}
+	<-ended
 	if command.ProcessState.Exited() {
-		s.t.Fatalf("the publisher failed by itself: %v\n%s", err, command.Stderr)
+		s.t.Fatalf("kill %d of %d came too late: give it more lines", kill+1, kills)
 	}
 	state, err := os.ReadFile(filepath.Join(s.dir, "jobs.ndjson.resume"))
 	s.t.Logf("killed when the stream had %d messages more; %.130s %v", s.messages()-before, state, err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"oprun.example/internal/bulk"
@@ -77,7 +79,7 @@ func (c *publishCommand) publishMany(ctx context.Context, a *app) error {
 			From: c.From, In: stdin, Catalog: declared, Log: a.log, Progress: progress.showMany,
 			Defaults:  bulk.Asked{Type: c.Type, Scope: c.scope(), Initiator: c.Initiator, Coalesce: c.Coalesce},
 			Publisher: events.NewPublisher(js, events.PublisherConfig{Subjects: a.subjects(), TracerProvider: a.tracer}),
-			Batch:     c.Batch, Again: c.Again, Resume: c.ResumeFile, Refused: c.Refused,
+			Target:    a.target(), Batch: c.Batch, Again: c.Again, Resume: c.ResumeFile, Refused: c.Refused,
 		})
 		progress.clear()
 		if report.Batch == uuid.Nil {
@@ -85,6 +87,11 @@ func (c *publishCommand) publishMany(ctx context.Context, a *app) error {
 		}
 		return errors.Join(a.printReport(report), c.explainStop(err, report))
 	})
+}
+
+// target names the stream as far as a publisher knows it.
+func (a *app) target() string {
+	return proc.RedactNATS(cmp.Or(a.NATSURL, nats.DefaultURL)) + " " + a.subjects().All()
 }
 
 // interruptible is a reader whose Read ends with the context, though that of a terminal or a pipe does not. What is copied ends
@@ -132,7 +139,7 @@ func (c *publishCommand) explainStop(err error, r bulk.Report) error {
 	}
 	// Without %w: the cause of an asked-for stop would take the place of all this.
 	return &proc.Error{
-		Code: known.Code, Err: fmt.Errorf("stopped: every line up to line %d%s is in the stream, and later ones may be: %s", r.UpTo, but, known.Err),
+		Code: known.Code, Err: fmt.Errorf("stopped: every line up to line %d%s is in the stream, and later ones may be: %s", r.UpTo, but, known.Err.Error()),
 		Hint: resume + ": it goes on from there, and asks for no job twice",
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/google/uuid"
 )
@@ -65,16 +66,16 @@ func (c Config) open() (*source, error) {
 	}
 	info, err := file.Stat()
 	if err != nil {
-		file.Close()
-		return nil, err
+		return nil, errors.Join(err, file.Close())
 	}
 	return &source{newLines(file), file, info.Size()}, nil
 }
 
-func (s *source) close() {
-	if s.file != nil {
-		s.file.Close()
+func (s *source) close() error {
+	if s.file == nil {
+		return nil
 	}
+	return s.file.Close()
 }
 
 // rewind goes back to the first line.
@@ -107,6 +108,10 @@ func (c Config) begin(from *source) (*state, error) {
 		}
 	case old.Finished != nil && !named && (c.Again || c.Batch != uuid.Nil):
 		return c.beginNew(c.Batch, (*state).save)
+	case old.About != c.about() && named:
+		return c.beginNew(c.Batch, (*state).save)
+	case old.About != c.about():
+		return nil, c.elsewhere(old)
 	}
 	unchanged, err := from.goesOn(old)
 	switch {
@@ -138,7 +143,7 @@ func (c Config) beginNew(batch uuid.UUID, write func(*state, string) error) (*st
 			return nil, err
 		}
 	}
-	s := &state{Version: stateVersion, Batch: batch}
+	s := &state{Version: stateVersion, Batch: batch, About: c.about()}
 	if c.Resume == "" {
 		return s, nil
 	}
@@ -164,6 +169,31 @@ func (s *source) goesOn(old *state) (bool, error) {
 	}
 	_, err = s.source.Peek(1)
 	return errors.Is(err, io.EOF), nil
+}
+
+// about tells one publication of a file from another: where it goes, and what its lines do not say for themselves.
+func (c Config) about() string {
+	words := []string{"to " + c.Target}
+	if c.Defaults.Type != "" {
+		words = append(words, "as "+c.Defaults.Type)
+	}
+	if c.Defaults.Scope.ID != uuid.Nil {
+		words = append(words, "for "+c.Defaults.Scope.String())
+	}
+	return strings.Join(words, " ")
+}
+
+func (c Config) elsewhere(old *state) error {
+	if old.Finished == nil {
+		return &ChoiceError{
+			fmt.Errorf("%s is about a publication %s, which is not finished, and this is one %s", c.Resume, old.About, c.about()),
+			"go on with that one first, or name another --resume-file for this one",
+		}
+	}
+	return &ChoiceError{
+		fmt.Errorf("%s was published %s, and not %s", c.From, old.About, c.about()),
+		fmt.Sprintf("type --again to publish it so as new jobs, or --batch %s if it is only the address that has changed", old.Batch),
+	}
 }
 
 func (c Config) changed(old *state) error {

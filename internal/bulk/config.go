@@ -23,6 +23,7 @@ type Config struct {
 	Publisher *events.Publisher
 	Log       *slog.Logger
 
+	Target  string    // where the stream is, for the resume file: a file that was published here is not taken for published there
 	Batch   uuid.UUID // zero: that of the resume file, or a new one
 	Again   bool      // begin a new batch where the old one is finished
 	Resume  string    // the resume file; empty: From with .resume, and none for Stdin

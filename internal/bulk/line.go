@@ -42,7 +42,7 @@ func parseLine(line []byte, defaults Asked) (Asked, error) {
 		return a, notAnObject(line, err)
 	}
 	for decoder.PeekKind() != '}' {
-		if err := a.readField(decoder, line); err != nil {
+		if err := readField(&a, decoder, line); err != nil {
 			return a, err
 		}
 	}
@@ -62,7 +62,7 @@ func notAnObject(line []byte, err error) error {
 	return errors.New("it is not a JSON object")
 }
 
-func (a *Asked) readField(decoder *jsontext.Decoder, line []byte) error {
+func readField(a *Asked, decoder *jsontext.Decoder, line []byte) error {
 	token, err := decoder.ReadToken()
 	if err != nil {
 		return fault(line, err)

@@ -36,7 +36,7 @@ func Publish(ctx context.Context, config Config) (report Report, err error) {
 	if err != nil {
 		return report, err
 	}
-	defer from.close()
+	defer func() { err = errors.Join(err, from.close()) }()
 	s, err := config.begin(from)
 	if err != nil {
 		return report, err

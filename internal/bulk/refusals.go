@@ -67,8 +67,7 @@ func (r *refusals) open(keep int64) error {
 		_, err = file.Seek(r.size, io.SeekStart)
 	}
 	if err != nil {
-		file.Close()
-		return fmt.Errorf("open the file of refusals: %w", err)
+		return fmt.Errorf("open the file of refusals: %w", errors.Join(err, file.Close()))
 	}
 	r.file, r.out = file, bufio.NewWriter(file)
 	return nil

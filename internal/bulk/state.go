@@ -17,6 +17,7 @@ import (
 type state struct {
 	Version    int        `json:"version"`
 	Batch      uuid.UUID  `json:"batch"`
+	About      string     `json:"about"`  // where it goes, and for whom
 	Line       int        `json:"line"`   // every line up to this one is in the stream or refused
 	Offset     int64      `json:"offset"` // where it ends
 	SHA256     string     `json:"sha256"` // of all bytes up to there

@@ -105,13 +105,14 @@ func (l *latencies) add(d time.Duration) {
 	*l = append(*l, uint32(min(max(d.Microseconds(), 0), longest)))
 }
 
-func (l latencies) sum() Latency {
-	if len(l) == 0 {
+func (l *latencies) sum() Latency {
+	all := *l
+	if len(all) == 0 {
 		return Latency{}
 	}
-	slices.Sort(l)
+	slices.Sort(all)
 	at := func(part float64) time.Duration {
-		return time.Duration(l[min(int(part*float64(len(l))), len(l)-1)]) * time.Microsecond
+		return time.Duration(all[min(int(part*float64(len(all))), len(all)-1)]) * time.Microsecond
 	}
-	return Latency{len(l), at(0.50), at(0.95), at(0.99), at(1)}
+	return Latency{len(all), at(0.50), at(0.95), at(0.99), at(1)}
 }

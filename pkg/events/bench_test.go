@@ -51,6 +51,7 @@ func BenchmarkParse(b *testing.B) {
 // Each benchmark of publishing talks to a server in the same process, which takes its share of the time: one that leaves it
 // to the system when to write to disk, and one that has each message, or each batch, on disk before it acknowledges it.
 func onBothServers(b *testing.B, publish func(b *testing.B, publisher *Publisher, request func(i int) Request)) {
+	b.Helper()
 	id, input := identity(b), append(bytes.Repeat([]byte(" "), 1022), "{}"...)
 	for name, always := range map[string]bool{"sync_seldom": false, "sync_always": true} {
 		b.Run(name, func(b *testing.B) {
@@ -70,6 +71,7 @@ func onBothServers(b *testing.B, publish func(b *testing.B, publisher *Publisher
 
 func BenchmarkPublishAsync(b *testing.B) {
 	onBothServers(b, func(b *testing.B, publisher *Publisher, request func(i int) Request) {
+		b.Helper()
 		pending := make([]*Pending, 0, 1000)
 		flush := func() {
 			for _, p := range pending {
@@ -95,6 +97,7 @@ func BenchmarkPublishAsync(b *testing.B) {
 // BenchmarkPublishBatch has up to four atomic batches wait for their acknowledgement.
 func BenchmarkPublishBatch(b *testing.B) {
 	onBothServers(b, func(b *testing.B, publisher *Publisher, request func(i int) Request) {
+		b.Helper()
 		var waiting []*PendingBatch
 		settle := func(atMost int) {
 			for ; len(waiting) > atMost; waiting = waiting[1:] {
