@@ -65,6 +65,9 @@ func (c Config) open() (*source, error) {
 		return nil, err
 	}
 	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is no file that could be read twice: let --from - read it from stdin")
+	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}

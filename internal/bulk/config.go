@@ -3,7 +3,6 @@ package bulk
 import (
 	"io"
 	"log/slog"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -62,12 +61,11 @@ type Report struct {
 	Batch    uuid.UUID `json:"batch"`
 	Finished bool      `json:"finished"`
 	Counts
-	UpTo        int           `json:"up_to_line"`   // every line up to this one is in the stream or refused
-	Resumed     int           `json:"resumed_from"` // the line after which this run began
-	RefusedFile string        `json:"refused_file,omitempty"`
-	Took        time.Duration `json:"-"`
-	Seconds     float64       `json:"seconds"`
-	PerSecond   float64       `json:"jobs_per_second"` // of this run
+	UpTo        int     `json:"up_to_line"`         // every line up to this one is in the stream or refused
+	Resumed     int     `json:"resumed_after_line"` // where this run began
+	RefusedFile string  `json:"refused_file,omitempty"`
+	Seconds     float64 `json:"seconds"`
+	PerSecond   float64 `json:"jobs_per_second"` // of this run
 
 	Offset, Size int64 `json:"-"` // bytes read, and to read; a Size of 0 is not known
 }

@@ -15,7 +15,7 @@ func (p *publication) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.flying = p.flying[1:]
+	p.flying, p.extra = p.flying[1:], Counts{}
 	p.state.Counts.add(counts)
 	p.state.reach(f.end)
 	p.state.RefusedEnd = f.refusedEnd
@@ -101,10 +101,9 @@ func (p *publication) save() error {
 }
 
 func (p *publication) report() Report {
-	took := time.Since(p.started)
 	r := Report{
 		Batch: p.state.Batch, Finished: p.state.Finished != nil, Counts: p.state.Counts, UpTo: p.upTo, Resumed: p.resumed,
-		Took: took, Seconds: took.Seconds(), Offset: p.state.Offset, Size: p.from.size,
+		Seconds: time.Since(p.started).Seconds(), Offset: p.state.Offset, Size: p.from.size,
 	}
 	r.add(p.extra)
 	if r.Refused > 0 {

@@ -28,7 +28,9 @@ func Run(ctx context.Context, config Config) (Report, error) {
 		return Report{}, err
 	}
 	s := &sending{plan: p, started: time.Now(), report: Report{Load: p.id, Seed: p.Seed}}
-	err = s.send(ctx)
+	if err = s.send(ctx); err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
 	took := time.Since(s.started)
 	r := s.report
 	r.Seconds, r.BehindMS, r.Ack = took.Seconds(), millis(r.Behind), s.acks.sum()
