@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -68,7 +69,7 @@ func workIdly(js jetstream.JetStream, ledger *oprun.Ledger, declared *catalog.Ca
 			jobs.Handle(mux, name, func(context.Context, *jobs.Job[struct{}]) error { return nil })
 		}
 	}
-	worker, err := jobs.NewWorker(js, ledger, declared, mux, jobs.Config{NoSchedules: true})
+	worker, err := jobs.NewWorker(js, ledger, declared, mux, jobs.Config{NoSchedules: true, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}
