@@ -14,7 +14,8 @@ import (
 type cli struct {
 	settings
 
-	Publish   publishCommand `cmd:"" help:"Publish one job and wait until the stream, or the ledger, has it."`
+	Publish   publishCommand `cmd:"" help:"Publish a job, or a file of jobs, and wait until the stream, or the ledger, has it."`
+	Load      loadCommand    `cmd:"" help:"Publish a bounded number of made-up jobs, and tell what became of them."`
 	Catalogue catalogCommand `cmd:"" name:"catalog" help:"Check and describe the catalogue."`
 }
 

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/trace"
 
 	"oprun.example/internal/proc"
@@ -25,6 +27,31 @@ type app struct {
 func (a *app) connect(ctx context.Context) (*nats.Conn, error) {
 	defer a.waiting("nats")()
 	return proc.ConnectNATS(ctx, a.nats(), a.log, a.ConnectTimeout)
+}
+
+// withJetStream runs do with a connection, and with a context that ends when the broker refuses it a subject.
+func (a *app) withJetStream(ctx context.Context, do func(ctx context.Context, js jetstream.JetStream) error) error {
+	conn, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return fmt.Errorf("use jetstream: %w", err)
+	}
+	allowed, stop := events.WhileAllowed(ctx, conn)
+	defer stop()
+	err = do(allowed, js)
+	if cause := context.Cause(allowed); err != nil && errors.Is(cause, events.ErrNotAllowed) && !explained(err) {
+		return explainPublish(cause)
+	}
+	return err
+}
+
+func explained(err error) bool {
+	_, ok := errors.AsType[*proc.Error](err)
+	return ok
 }
 
 func (a *app) nats() proc.NATSConfig {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"oprun.example/internal/bulk"
 	"oprun.example/internal/proc"
 	"oprun.example/pkg/catalog"
 	"oprun.example/pkg/dedupe"
@@ -20,9 +21,9 @@ import (
 )
 
 type publishCommand struct {
-	Type      string        `required:"" placeholder:"TYPE" help:"Job type, as the catalogue names it."`
-	Tenant    uuid.UUID     `xor:"scope" required:"" placeholder:"ID" help:"The tenant's external id."`
-	Workspace uuid.UUID     `xor:"scope" required:"" placeholder:"ID" help:"The workspace's id, for a job that belongs to no tenant."`
+	Type      string        `placeholder:"TYPE" help:"Job type, as the catalogue names it."`
+	Tenant    uuid.UUID     `xor:"scope" placeholder:"ID" help:"The tenant's external id."`
+	Workspace uuid.UUID     `xor:"scope" placeholder:"ID" help:"The workspace's id, for a job that belongs to no tenant."`
 	Input     string        `default:"{}" placeholder:"JSON" help:"The job's input, one JSON object; @FILE reads it from a file, - from stdin. Default: ${default}."`
 	RunID     uuid.UUID     `placeholder:"ID" help:"The run, when the ledger has it already."`
 	RequestID string        `placeholder:"TEXT" help:"Your own id of this request, 1 to 128 visible ASCII characters: asked again with it, the job runs once. Default: a new one."`
@@ -31,6 +32,8 @@ type publishCommand struct {
 	Wait      bool          `help:"Wait for the run to end, and show it instead. Needs DATABASE_URL."`
 	Timeout   time.Duration `placeholder:"DURATION" help:"How long --wait waits, as in 90s. Default: as long as it takes."`
 	Coalesce  bool          `help:"Let the broker drop this request when one of the same identity was stored within its dedupe window."`
+
+	many `embed:""`
 }
 
 // Help is the longer text of --help.
@@ -43,16 +46,22 @@ The answer says where the stream has the job, and which run it makes unless it j
 
 With --ledger the answer is the run itself: "created", or "joined" when the request is served by a run that is there.
 
-With --wait the answer is the run when it has ended: the one that this job made, or the one that it joined. Then the exit code is 0 when it succeeded, 4 when it succeeded partially, 1 when it ended otherwise or the job was rejected, and 5 when --timeout has passed.`
+With --wait the answer is the run when it has ended: the one that this job made, or the one that it joined. Then the exit code is 0 when it succeeded, 4 when it succeeded partially, 1 when it ended otherwise or the job was rejected, and 5 when --timeout has passed.` + manyHelp
 }
 
 // Run publishes the job and shows where it is.
 func (c *publishCommand) Run(ctx context.Context, a *app) error {
-	declared, job, err := c.declaration(a.Catalog)
-	if err != nil {
+	if err := errors.Join(c.validateMany(), c.validateWait(), a.validateSubjects()); err != nil {
 		return err
 	}
-	if err := errors.Join(c.validateWait(), a.validateSubjects()); err != nil {
+	if c.From != "" {
+		return c.publishMany(ctx, a)
+	}
+	if err := c.validateOne(); err != nil {
+		return err
+	}
+	declared, job, err := c.declaration(a.Catalog)
+	if err != nil {
 		return err
 	}
 	ctx, stop, err := a.trace(ctx)
@@ -70,7 +79,7 @@ func (c *publishCommand) Run(ctx context.Context, a *app) error {
 	if c.Wait {
 		return c.publishAndWait(ctx, a, request)
 	}
-	return c.withJetStream(ctx, a, func(js jetstream.JetStream) error {
+	return a.withJetStream(ctx, func(ctx context.Context, js jetstream.JetStream) error {
 		r, _, err := c.publish(ctx, a, js, request)
 		if err != nil {
 			return err
@@ -79,18 +88,15 @@ func (c *publishCommand) Run(ctx context.Context, a *app) error {
 	})
 }
 
-// withJetStream runs do with a connection.
-func (c *publishCommand) withJetStream(ctx context.Context, a *app, do func(js jetstream.JetStream) error) error {
-	conn, err := a.connect(ctx)
-	if err != nil {
-		return err
+// validateOne asks for what one job must have, and of many each line may.
+func (c *publishCommand) validateOne() error {
+	switch {
+	case c.Type == "":
+		return misuse("missing flags: --type=TYPE (or --from=FILE)")
+	case c.scope().ID == uuid.Nil:
+		return misuse("missing flags: --tenant=ID or --workspace=ID")
 	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		return fmt.Errorf("use jetstream: %w", err)
-	}
-	return do(js)
+	return nil
 }
 
 // publish publishes the job and waits until the stream has it.
@@ -107,25 +113,33 @@ func (c *publishCommand) publish(ctx context.Context, a *app, js jetstream.JetSt
 
 // declaration finds what the catalogue says of the type.
 func (c *publishCommand) declaration(path string) (*catalog.Catalog, catalog.Job, error) {
+	declared, err := loadCatalog(path)
+	if err != nil {
+		return nil, catalog.Job{}, err
+	}
+	job, ok := declared.Jobs[c.Type]
+	if !ok {
+		return nil, job, misuse("--type: %s declares no job type %q", path, c.Type)
+	}
+	if scope := c.scope(); scope.ID != uuid.Nil && scope.Kind != job.ScopeKind {
+		return nil, job, misuse("--%s: %s is a job of a %s", scope.Kind, c.Type, job.ScopeKind)
+	}
+	return declared, job, nil
+}
+
+func loadCatalog(path string) (*catalog.Catalog, error) {
 	declared, err := catalog.Load(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, catalog.Job{}, &proc.Error{
+		return nil, &proc.Error{
 			Code: proc.Usage,
 			Err:  fmt.Errorf("without the catalogue nobody knows what makes two jobs the same: %w", err),
 			Hint: "type: publisher publish --catalog <file>, or export OPRUN_CATALOG=<file>",
 		}
 	}
 	if err != nil {
-		return nil, catalog.Job{}, &proc.Error{Code: proc.Usage, Err: fmt.Errorf("the catalogue cannot be used:\n%w", err), Hint: "mend the lines it names"}
+		return nil, &proc.Error{Code: proc.Usage, Err: fmt.Errorf("the catalogue cannot be used:\n%w", err), Hint: "mend the lines it names"}
 	}
-	job, ok := declared.Jobs[c.Type]
-	if !ok {
-		return nil, job, misuse("--type: %s declares no job type %q", path, c.Type)
-	}
-	if kind := c.scope().Kind; kind != job.ScopeKind {
-		return nil, job, misuse("--%s: %s is a job of a %s", kind, c.Type, job.ScopeKind)
-	}
-	return declared, job, nil
+	return declared, nil
 }
 
 func (c *publishCommand) scope() dedupe.Scope {
@@ -141,37 +155,17 @@ func (c *publishCommand) request(job catalog.Job, stdin io.Reader) (events.Reque
 	if err != nil {
 		return events.Request{}, err
 	}
-	r := events.Request{RunID: c.RunID, RequestID: c.RequestID, Initiator: c.Initiator, Coalesce: c.Coalesce, Input: input}
-	r.Identity = dedupe.Identity{Scope: c.scope(), Type: c.Type}
-	if err := errors.Join(events.ValidInput(input), c.validate(job)); err != nil {
-		return r, misuse("%w", err)
+	asked := bulk.Asked{
+		Type: c.Type, Scope: c.scope(), Input: input, RunID: c.RunID, RequestID: c.RequestID, Initiator: c.Initiator, Coalesce: c.Coalesce,
 	}
-	if c.RunID != uuid.Nil { // the row decides: its identity and its input stand
-		return r, nil
+	request, err := asked.Request(job)
+	if about, ok := errors.AsType[*bulk.FieldError](err); ok {
+		return request, misuse("--%s: %w", about.Field, about.Err)
 	}
-	if err := job.ValidateInput(input); err != nil {
-		return r, misuse("--input: %w", err)
+	if err != nil {
+		return request, misuse("%w", err)
 	}
-	if r.RequestID == "" && !c.Coalesce {
-		// Before the identity: in mode request the id is a part of it.
-		if r.RequestID, err = events.NewRequestID(); err != nil {
-			return r, err
-		}
-	}
-	if r.Identity, err = job.Rule().Identify(r.Identity.Scope, c.Type, input, dedupe.ByRequest(r.RequestID, time.Time{})); err != nil {
-		return r, misuse("--input: %w", err)
-	}
-	return r, nil
-}
-
-func (c *publishCommand) validate(job catalog.Job) error {
-	switch {
-	case c.Coalesce && c.RunID != uuid.Nil:
-		return errors.New("--coalesce is for jobs without a --run-id")
-	case c.Coalesce && job.IdentityMode == dedupe.RequestMode:
-		return fmt.Errorf("--coalesce: each request of %s is a job of its own (identity_mode request)", c.Type)
-	}
-	return nil
+	return request, nil
 }
 
 // readInput returns what --input says: itself, the file after @, or stdin for -. It reads no more than shows that it

@@ -42,6 +42,7 @@ func TestScripts(t *testing.T) {
 			"ledger":   ledger,
 			"message":  message,
 			"topology": topology,
+			"worker":   worker,
 		},
 	})
 }

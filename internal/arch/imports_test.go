@@ -51,6 +51,8 @@ var plan = map[string]row{
 	"internal/admin":    {[]string{"pkg/oprun", "pkg/catalog"}, []string{prometheus, clientData, uuid}},
 	"internal/proc":     {[]string{"pkg/oprun"}, []string{natsGo, pgx, tint, kong}},
 	"internal/otlp":     {[]string{"internal/proc"}, []string{otel}},
+	"internal/bulk":     {[]string{"pkg/events", "pkg/catalog"}, []string{uuid, rfc8785}},
+	"internal/load":     {[]string{"internal/bulk", "pkg/oprun"}, []string{natsGo, uuid}},
 	"internal/devstack": {[]string{"migrations"}, []string{natsServer, natsGo, pgx}},
 	"internal/demo":     {[]string{"internal/devstack", "internal/remote", "pkg/jobs"}, []string{natsGo, pgx, prometheus, uuid}},
 	"internal/torture":  {[]string{"internal/devstack", "pkg/jobs"}, []string{natsGo, pgx, prometheus, uuid}},
@@ -68,7 +70,7 @@ var plan = map[string]row{
 	"internal/deploytest": {nil, nil}, // tests only
 
 	"cmd/consumer":  {[]string{"internal/admin", "internal/remote", "internal/otlp", "internal/proc", "pkg/jobs", "migrations"}, []string{kong, natsGo, pgx, prometheus, uuid, traces, tracePgx}},
-	"cmd/publisher": {[]string{"internal/asyncapi", "internal/otlp", "internal/proc", "pkg/jobs"}, []string{kong, natsGo, pgx, uuid, traces}},
+	"cmd/publisher": {[]string{"internal/asyncapi", "internal/bulk", "internal/load", "internal/otlp", "internal/proc", "pkg/jobs"}, []string{kong, natsGo, pgx, uuid, traces}},
 	"cmd/dev":       {[]string{"internal/demo", "internal/torture", "internal/proc"}, []string{kong, natsGo, pgx}},
 }
 

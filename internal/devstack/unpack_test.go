@@ -53,6 +53,11 @@ case "$2" in
 	printf '#!/bin/sh\ncase "$1" in *npm-cli.js) echo 9.2.0;; *) echo v18.20.4;; esac\n' > "$3/usr/bin/node"
 	chmod +x "$3/usr/bin/node"
 	exit 0;;
+*/jq.deb)
+	mkdir -p "$3/usr/bin"
+	printf '#!/bin/sh\ntest -n "$LD_LIBRARY_PATH" && echo jq-1.6\n' > "$3/usr/bin/jq"
+	chmod +x "$3/usr/bin/jq"
+	exit 0;;
 */systemd.deb)
 	mkdir -p "$3/usr/bin"
 	printf '#!/bin/sh\necho "systemd 252 (252.38-1)"\n' > "$3/usr/bin/systemd-analyze"

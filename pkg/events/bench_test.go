@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 )
 
@@ -47,30 +48,73 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-// BenchmarkPublishAsync publishes to a server in the same process, which takes its share of the time.
-func BenchmarkPublishAsync(b *testing.B) {
-	publisher := NewPublisher(newStream(b), PublisherConfig{})
-	ctx, id, input := b.Context(), identity(b), bytes.Repeat([]byte(" "), 1022)
-	input = append(input, "{}"...)
-	pending := make([]*Pending, 0, 1000)
-	flush := func() {
-		for _, p := range pending {
-			if _, err := p.Wait(ctx); err != nil {
+// Each benchmark of publishing talks to a server in the same process, which takes its share of the time: one that leaves it
+// to the system when to write to disk, and one that has each message, or each batch, on disk before it acknowledges it.
+func onBothServers(b *testing.B, publish func(b *testing.B, publisher *Publisher, request func(i int) Request)) {
+	b.Helper()
+	id, input := identity(b), append(bytes.Repeat([]byte(" "), 1022), "{}"...)
+	for name, always := range map[string]bool{"sync_seldom": false, "sync_always": true} {
+		b.Run(name, func(b *testing.B) {
+			js := jetStreamOn(b, connect(b, startServer(b, &server.Options{JetStream: true, SyncAlways: always})))
+			if _, err := DefaultTopology().Apply(deadline(b), js, false); err != nil {
 				b.Fatal(err)
 			}
-		}
-		pending = pending[:0]
+			b.ReportAllocs()
+			b.ResetTimer()
+			publish(b, NewPublisher(js, PublisherConfig{}), func(i int) Request {
+				return Request{Identity: id, Input: input, RequestID: strconv.Itoa(i)}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
+		})
 	}
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		p, err := publisher.PublishAsync(ctx, Request{Identity: id, Input: input, RequestID: strconv.Itoa(i)})
-		if err != nil {
-			b.Fatal(err)
+}
+
+func BenchmarkPublishAsync(b *testing.B) {
+	onBothServers(b, func(b *testing.B, publisher *Publisher, request func(i int) Request) {
+		b.Helper()
+		pending := make([]*Pending, 0, 1000)
+		flush := func() {
+			for _, p := range pending {
+				if _, err := p.Wait(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+			pending = pending[:0]
 		}
-		if pending = append(pending, p); len(pending) == cap(pending) {
-			flush()
+		for i := range b.N {
+			p, err := publisher.PublishAsync(b.Context(), request(i))
+			if err != nil {
+				b.Fatal(err)
+			}
+			if pending = append(pending, p); len(pending) == cap(pending) {
+				flush()
+			}
 		}
-	}
-	flush()
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
+		flush()
+	})
+}
+
+// BenchmarkPublishBatch has up to four atomic batches wait for their acknowledgement.
+func BenchmarkPublishBatch(b *testing.B) {
+	onBothServers(b, func(b *testing.B, publisher *Publisher, request func(i int) Request) {
+		b.Helper()
+		var waiting []*PendingBatch
+		settle := func(atMost int) {
+			for ; len(waiting) > atMost; waiting = waiting[1:] {
+				if _, err := waiting[0].Wait(b.Context()); err != nil || waiting[0].Refused() != nil {
+					b.Fatal(err, waiting[0].Refused())
+				}
+			}
+		}
+		requests := make([]Request, 0, MaxBatch)
+		for i := range b.N {
+			requests = append(requests, request(i))
+			if len(requests) == MaxBatch || i == b.N-1 {
+				settle(3)
+				waiting = append(waiting, sendBatch(b, publisher, requests))
+				requests = requests[:0]
+			}
+		}
+		settle(0)
+	})
 }

@@ -22,6 +22,9 @@ var (
 	// ErrNoAck says that the stream may or may not have the message.
 	ErrNoAck = errors.New("no acknowledgement: the broker is away or slow, or this user may not publish here " +
 		"(a missing permission looks like this; the connection's error handler is told)")
+
+	// ErrNotAllowed says that the broker has refused a subject to this user: see [WhileAllowed].
+	ErrNotAllowed = errors.New("this user may not publish here")
 )
 
 // Error codes of the server (nats-server, server/errors.json) that the client library has no names for.
@@ -29,6 +32,8 @@ const (
 	codeClusterNotAvailable  jetstream.ErrorCode = 10008
 	codeStreamStoreFailed    jetstream.ErrorCode = 10077
 	codeStreamSubjectOverlap jetstream.ErrorCode = 10065
+
+	codeAtomicPublishDisabled jetstream.ErrorCode = 10174
 )
 
 // lostAck reports whether the message may or may not have been stored, so that sending it again is right.
@@ -44,7 +49,8 @@ func explain(subject string, err error) error {
 		meaning = ErrNoStream
 	case isFull(err):
 		meaning = ErrStreamFull
-	case lostAck(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, jetstream.ErrTooManyStalledMsgs):
+	case lostAck(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, jetstream.ErrTooManyStalledMsgs),
+		errors.Is(err, nats.ErrReconnectBufExceeded):
 		meaning = ErrNoAck
 	default:
 		return fmt.Errorf("publish %s: %w", subject, err)
@@ -57,4 +63,21 @@ func isFull(err error) bool {
 	api, ok := errors.AsType[*jetstream.APIError](err)
 	return ok && api.ErrorCode == codeStreamStoreFailed &&
 		(strings.Contains(api.Description, "maximum bytes") || strings.Contains(api.Description, "maximum messages"))
+}
+
+// WhileAllowed returns a context that ends, with a cause that is [ErrNotAllowed], when the broker refuses this connection a
+// subject: it tells so beside every call, and a publication would only time out. The connection's own error handler is told as
+// well. The caller calls stop.
+func WhileAllowed(ctx context.Context, conn *nats.Conn) (allowed context.Context, stop func()) {
+	allowed, cancel := context.WithCancelCause(ctx)
+	before := conn.ErrorHandler()
+	conn.SetErrorHandler(func(conn *nats.Conn, sub *nats.Subscription, err error) {
+		if before != nil {
+			before(conn, sub, err)
+		}
+		if errors.Is(err, nats.ErrPermissionViolation) {
+			cancel(fmt.Errorf("%w: %w", ErrNotAllowed, err))
+		}
+	})
+	return allowed, func() { cancel(nil) }
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -56,6 +57,8 @@ type Publisher struct {
 	config  PublisherConfig
 	tracer  trace.Tracer // nil: none
 	invalid error        // of the config or the connection; every publication tells it
+
+	noBatches atomic.Bool // the stream, or its server, has refused an atomic batch for good
 }
 
 // NewPublisher returns a publisher on the connection of js. It keeps its own account of what is not acknowledged, so

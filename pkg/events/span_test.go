@@ -136,6 +136,32 @@ func TestPublish_ends_the_span_of_what_fails(t *testing.T) {
 	}
 }
 
+// However a batch is taken, each of its jobs has one span, which has ended and tells where the job is.
+func TestPublishBatch_makes_a_span_of_each_job(t *testing.T) {
+	t.Parallel()
+	js := newStream(t)
+	kept, provider := spans()
+	publisher := NewPublisher(js, PublisherConfig{TracerProvider: provider})
+	for _, first := range []int{0, 2} { // the second batch has a job of the first, and goes one by one
+		if _, err := sendBatch(t, publisher, numbered(t, first, 3)).Wait(deadline(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	suppressed := 0
+	for _, span := range kept.GetSpans() {
+		told := attribute.NewSet(span.Attributes...)
+		if seq, ok := told.Value("oprun.stream_seq"); !ok || seq.AsInt64() < 1 || span.Status.Code == codes.Error {
+			t.Errorf("got %+v, %+v", span.Attributes, span.Status)
+		}
+		if again, _ := told.Value("oprun.suppressed"); again.AsBool() {
+			suppressed++
+		}
+	}
+	if n := len(kept.GetSpans()); n != 6 || suppressed != 1 {
+		t.Errorf("%d spans, %d suppressed", n, suppressed)
+	}
+}
+
 func TestTemplate_is_the_subject_without_whose_it_is(t *testing.T) {
 	t.Parallel()
 	got := Subjects{Prefix: "work.eu"}.Template(dedupe.WorkspaceScope, "ops.sweep")
