@@ -15,6 +15,8 @@ import (
 type Effects struct {
 	pgx.Tx
 	conn *pgxpool.Conn // to be given back with the end of the transaction, unless nil
+
+	shadow *Shadow // whose Land takes the effects back; nil: the ledger's commits them
 }
 
 // Begin starts a transaction for a handler's effects, on the caller's pool. End it with Land; or with Rollback, which may be
@@ -29,7 +31,7 @@ func (l *Ledger) Begin(ctx context.Context) (*Effects, error) {
 		conn.Release()
 		return nil, err
 	}
-	return &Effects{tx, conn}, nil
+	return &Effects{Tx: tx, conn: conn}, nil
 }
 
 // Commit commits the effects without an end of the run, or with the one that [Tx.Finish] has written.
@@ -67,6 +69,9 @@ func (e *Effects) Land(ctx context.Context, result Result) error {
 	defer e.release()
 	if e.ended() { // by a statement of the handler's: the run must not end without effects
 		return fmt.Errorf("finish run %s: %w", result.RunID, pgx.ErrTxClosed)
+	}
+	if e.shadow != nil {
+		return e.shadow.land(ctx, e, result)
 	}
 	if err := e.end(ctx, result); err != nil {
 		if !e.ended() {

@@ -10,6 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"oprun.example/migrations"
 )
 
 // SchemaVersion is the version of the schema that this package's statements are written for.
@@ -35,6 +37,9 @@ type Ledger struct {
 	queued *pgxpool.Pool // the caller's settings, our connections: statements that handlers have queued
 	alone  chan struct{} // capacity alones: jobs whose queued statements run by themselves
 	wary   wariness
+
+	schema string            // of a shadow; else empty
+	texts  map[string]string // the statements as they are for this schema, by their text
 }
 
 // Open returns the ledger in the database of this pool. Handlers' transactions use the pool, and so do statements that
@@ -131,7 +136,7 @@ func (l *Ledger) Close() {
 // error is a [*SchemaError] when it is not.
 func (l *Ledger) CheckSchema(ctx context.Context) error {
 	var version int
-	err := l.db.QueryRow(ctx, schemaVersionSQL).Scan(&version)
+	err := l.db.QueryRow(ctx, l.in(schemaVersionSQL)).Scan(&version)
 	if hasCode(err, undefinedTable, invalidSchema) {
 		return &SchemaError{Want: SchemaVersion}
 	}
@@ -149,6 +154,17 @@ type Tx struct{ db pgx.Tx }
 
 // On returns the ledger inside this transaction: what it does is done when the transaction commits.
 func (l *Ledger) On(tx pgx.Tx) *Tx { return &Tx{tx} }
+
+// in returns a statement as it is for the schema of this ledger.
+func (l *Ledger) in(sql string) string {
+	if l.schema == "" {
+		return sql
+	}
+	if text, known := l.texts[sql]; known {
+		return text
+	}
+	return migrations.In(l.schema, sql) // a rule of it is switched off
+}
 
 // millis turns a duration into what the statements take.
 func millis(d time.Duration) int64 { return d.Milliseconds() }
