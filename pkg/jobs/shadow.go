@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"oprun.example/pkg/catalog"
 	"oprun.example/pkg/events"
@@ -25,6 +27,10 @@ type ShadowConfig struct {
 	Subjects    events.Subjects // default prefix: jobs
 	Concurrency int             // handlers that run at once; default 8. Those of one identity run one after the other
 	Logger      *slog.Logger    // default slog.Default()
+
+	// Effects is where handlers' transactions are begun; default the ledger's own database, where what they did in earnest is there
+	// already. A copy of the program's tables as they were before the record spares handlers that insert the difference.
+	Effects *pgxpool.Pool
 }
 
 // Shadow plays recorded messages with a catalogue and handlers that are to be tried, in a schema of its own beside the
@@ -81,6 +87,9 @@ type ShadowTally struct {
 // shadowBatch is how many records are judged at once. What is in one batch runs before the next is looked at.
 const shadowBatch = 256
 
+// tellEvery is how often a shadow says how far it is.
+const tellEvery = 10 * time.Second
+
 // Run plays the records, in their order, and returns when all are played: [events.Records] reads them from a file, and
 // [events.Read] from a stream. It makes the shadow, which stays: drop it with oprun.Ledger.DropShadow, or `consumer shadow
 // drop`. When a record cannot be read, the database is away or the context ends, that is the error, and the shadow has
@@ -91,8 +100,10 @@ func (s *Shadow) Run(ctx context.Context, records iter.Seq2[events.Message, erro
 		return tally, err
 	}
 	defer made.Close()
+	made.Effects = s.config.Effects
 	play := &shadowPlay{Shadow: s, made: made, latest: map[[32]byte]span{}, worker: uuid.New()}
 	batch := make([]events.Message, 0, shadowBatch)
+	told := time.Now()
 	for m, err := range records {
 		if err != nil {
 			return play.tally, errors.Join(play.play(ctx, batch), err)
@@ -104,6 +115,10 @@ func (s *Shadow) Run(ctx context.Context, records iter.Seq2[events.Message, erro
 			return play.tally, err
 		}
 		batch = batch[:0]
+		if time.Since(told) > tellEvery {
+			told = time.Now()
+			s.config.Logger.Info("playing the record", "shadow", s.config.Name, "records", play.tally.Records)
+		}
 	}
 	if err := play.play(ctx, batch); err != nil {
 		return play.tally, err

@@ -109,10 +109,14 @@ func (p *shadowPlay) look(ctx context.Context, items []*shadowItem) (fresh []*sh
 func (p *shadowPlay) judge(i *shadowItem, k known) {
 	run, ran := k.runs[i.note.RunID]
 	ran = ran && run.Scope() == i.job.Scope && run.Type == i.job.Type
+	found, _ := dedupe.ParseReason(k.judged[i.note.RunID].Reason)
 	switch {
 	case i.refusal != nil:
 		reason, detail := reasonOf(i.refusal)
 		i.rejected(reason, detail)
+		return
+	case judged(found): // by what the ledger had then: scopes, runs, and how far back it remembers
+		i.rejected(found, "as the ledger has found")
 		return
 	case i.question.Named && !ran:
 		i.note.Verdict = dedupe.UnknownRun

@@ -41,12 +41,12 @@ func shadowCatalog(t testing.TB, change func(map[string]catalog.Job)) *catalog.C
 		j.ScopeKind, j.Counts = scope, []string{"orders"}
 		return j
 	}
-	once, cool, chain := job(dedupe.TenantScope, "key"), job(dedupe.TenantScope, "key"), job(dedupe.TenantScope, "key")
-	once.IdentityMode, cool.Cooldown, chain.IdentityMode = dedupe.OnceMode, time.Hour, dedupe.RequestMode
+	once, cool, chain, follow := job(dedupe.TenantScope, "key"), job(dedupe.TenantScope, "key"), job(dedupe.TenantScope, "key"), job(dedupe.TenantScope, "key")
+	once.IdentityMode, cool.Cooldown, chain.IdentityMode, follow.OnDuplicate = dedupe.OnceMode, time.Hour, dedupe.RequestMode, catalog.FollowUp
 	jobs := map[string]catalog.Job{
 		"shop.order": job(dedupe.TenantScope, "key"), "shop.import": job(dedupe.TenantScope, "key"), "shop.fail": job(dedupe.TenantScope, "key"),
 		"shop.slow": job(dedupe.TenantScope, "key"), "shop.queue": job(dedupe.TenantScope, "key"), "shop.report": job(dedupe.WorkspaceScope, "key"),
-		"shop.block": job(dedupe.TenantScope, "key"), "shop.once": once, "shop.cool": cool, "shop.chain": chain,
+		"shop.block": job(dedupe.TenantScope, "key"), "shop.once": once, "shop.cool": cool, "shop.chain": chain, "shop.follow": follow,
 	}
 	if change != nil {
 		change(jobs)
@@ -76,6 +76,7 @@ func shadowMessages() (messages []*nats.Msg) {
 		add(tenant, "shop.block", key, fmt.Sprintf("block-%d", n))
 		few := fmt.Sprintf(`{"key":"k%d","n":%d}`, n%4, n)
 		add(tenant, "shop.slow", few, "")
+		add(tenant, "shop.follow", few, "")
 		add(tenant, "shop.once", few, fmt.Sprintf("once-%d", n))
 		add(tenant, "shop.cool", few, "")
 		add(tenant, "shop.chain", key, "")
@@ -161,14 +162,16 @@ func (h *shop) mux() *Mux {
 	for _, jobType := range []string{"shop.order", "shop.report", "shop.once", "shop.cool"} {
 		Handle(mux, jobType, write)
 	}
-	Handle(mux, "shop.slow", func(ctx context.Context, job *Job[ordered]) error {
+	slow := func(ctx context.Context, job *Job[ordered]) error {
 		select {
 		case <-h.slow:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 		return write(ctx, job)
-	})
+	}
+	Handle(mux, "shop.slow", slow)
+	Handle(mux, "shop.follow", slow)
 	Handle(mux, "shop.import", func(ctx context.Context, job *Job[ordered]) error {
 		job.Count("processed", int64(job.Args.N))
 		if job.Args.N%3 == 0 {
@@ -226,7 +229,8 @@ func shadowStory(t *testing.T) *stack {
 	h.slow, h.dispatcher = make(chan struct{}), s.dispatcher()
 	w := s.start(h.mux(), Config{AuditEvery: -1})
 	s.eventually("the duplicates to be told", func() bool {
-		return s.count("select count(*) from oprun.operation_run_deliveries d join oprun.operation_runs r on r.id = d.run_id where r.type = 'shop.slow'") == 20
+		const joined = "select count(*) from oprun.operation_run_deliveries d join oprun.operation_runs r on r.id = d.run_id where r.type = "
+		return s.count(joined+"'shop.slow'") == 20 && s.count(joined+"'shop.follow' and d.verdict = 'follow_up'") == 16
 	})
 	close(h.slow)
 	s.acknowledged()

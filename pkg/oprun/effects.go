@@ -21,8 +21,10 @@ type Effects struct {
 
 // Begin starts a transaction for a handler's effects, on the caller's pool. End it with Land; or with Rollback, which may be
 // deferred as usual.
-func (l *Ledger) Begin(ctx context.Context) (*Effects, error) {
-	conn, err := l.pool.Acquire(ctx)
+func (l *Ledger) Begin(ctx context.Context) (*Effects, error) { return beginOn(ctx, l.pool) }
+
+func beginOn(ctx context.Context, pool *pgxpool.Pool) (*Effects, error) {
+	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		return nil, err
 	}

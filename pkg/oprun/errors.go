@@ -26,7 +26,7 @@ var ErrScopeUnknown = errors.New("the ledger knows no such tenant or workspace")
 var (
 	ErrShadowExists = errors.New("there is a shadow of this name")
 	ErrNoShadow     = errors.New("there is no shadow of this name")
-	ErrMayNotShadow = errors.New("a shadow is made in a schema of its own, and this role may not create one in this database")
+	ErrMayNotShadow = errors.New("a shadow is a schema of its own, which this role may not make in this database, or does not own")
 )
 
 // SchemaError says that the database's schema is not the one this package is written for.

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -20,6 +19,10 @@ import (
 // safe for concurrent use; one process at a time plays records in it.
 type Shadow struct {
 	Name string
+
+	// Effects is where handlers' transactions are begun: nil is the ledger's own pool. With a copy of the program's tables as they
+	// were before the record, handlers do not meet what they have done already. Nothing of it will be committed there either.
+	Effects *pgxpool.Pool
 
 	real   *Ledger
 	ledger *Ledger // its statements are those of the shadow's schema
@@ -74,9 +77,12 @@ func (l *Ledger) OpenShadow(ctx context.Context, name string) (*Shadow, error) {
 		return nil, fmt.Errorf("open shadow %s: %w", name, err)
 	}
 	s := &Shadow{Name: name, real: l, ledger: &Ledger{pool: l.pool, db: db, schema: shadowPrefix + name, texts: texts}}
-	switch wrong, unlike := errors.AsType[*SchemaError](s.ledger.CheckSchema(ctx)); {
-	case !unlike:
+	err = s.ledger.CheckSchema(ctx)
+	switch wrong, unlike := errors.AsType[*SchemaError](err); {
+	case err == nil:
 		return s, nil
+	case !unlike:
+		err = shadowError(err)
 	case wrong.Got == 0:
 		err = ErrNoShadow
 	default:
@@ -190,63 +196,4 @@ func (l *Ledger) Shadows(ctx context.Context) ([]string, error) {
 		names[i] = strings.TrimPrefix(name, shadowPrefix)
 	}
 	return names, nil
-}
-
-// Claim, Requeue and Finish are the ledger's, for the shadow's own runs.
-func (s *Shadow) Claim(ctx context.Context, who Claimer, d Delivery) (Answer, error) {
-	answers, err := s.ledger.Claim(ctx, who, []Delivery{d})
-	return first(answers), err
-}
-
-// Requeue hands a run back to be tried again; see [Ledger.Requeue].
-func (s *Shadow) Requeue(ctx context.Context, r Requeue) (Outcome, error) {
-	stands, err := s.ledger.Requeue(ctx, []Requeue{r})
-	return stands[r.RunID], err
-}
-
-// Finish ends a run; see [Ledger.Finish].
-func (s *Shadow) Finish(ctx context.Context, r Result) error {
-	done, err := s.ledger.Finish(ctx, []Result{r})
-	if err == nil && !done[r.RunID] {
-		err = fmt.Errorf("finish run %s: %w", r.RunID, ErrFenced)
-	}
-	return err
-}
-
-// Confirm tells how runs have ended; see [Ledger.Confirm].
-func (s *Shadow) Confirm(ctx context.Context, holds []Hold) (map[uuid.UUID]Outcome, error) {
-	return s.ledger.Confirm(ctx, holds)
-}
-
-// On returns the ledger inside this transaction, for queued statements.
-func (s *Shadow) On(tx pgx.Tx) *Tx { return s.real.On(tx) }
-
-// Begin starts a transaction for a handler's effects, on the ledger's pool. Nothing of it will ever be committed: Land
-// checks its deferred constraints, rolls it back, and ends the run in the shadow; a commit by any other means fails.
-func (s *Shadow) Begin(ctx context.Context) (*Effects, error) {
-	e, err := s.real.Begin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := e.Exec(ctx, s.ledger.in(guardSQL)); err != nil {
-		_ = e.Rollback(context.WithoutCancel(ctx))
-		return nil, fmt.Errorf("guard shadow's transaction: %w", err)
-	}
-	e.shadow = s
-	return e, nil
-}
-
-// land ends a run whose effects are in this transaction.
-func (s *Shadow) land(ctx context.Context, e *Effects, result Result) error {
-	var batch pgx.Batch
-	batch.Queue(s.ledger.in(unguardSQL))
-	batch.Queue(s.ledger.in(constraintsSQL))
-	err := e.SendBatch(ctx, &batch).Close()
-	if undone := e.Tx.Rollback(context.WithoutCancel(ctx)); err == nil {
-		err = undone
-	}
-	if err != nil {
-		return fmt.Errorf("commit effects: %w", err)
-	}
-	return s.Finish(ctx, result)
 }

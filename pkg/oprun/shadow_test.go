@@ -1,6 +1,7 @@
 package oprun
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -81,31 +82,8 @@ func TestShadowsEffects(t *testing.T) {
 			same(s.t, "the ledger's runs", 0, query[int](s, "select count(*) from oprun.operation_runs"))
 			same(s.t, "connections in use", 0, s.pool.Stat().AcquiredConns())
 		},
-		"cannot_be_committed_by_any_means": func(s *scene) {
-			s.exec("create table effects (run_id uuid)")
-			shadow := s.newShadow("one")
-			for name, commit := range map[string]func(tx *Effects) error{
-				"Commit": func(tx *Effects) error { return tx.Commit(s.t.Context()) },
-				"SQL": func(tx *Effects) error {
-					_, err := tx.Exec(s.t.Context(), "commit")
-					return err
-				},
-				"conn": func(tx *Effects) error {
-					_, err := tx.Conn().Exec(s.t.Context(), "commit")
-					return err
-				},
-			} {
-				tx, err := shadow.Begin(s.t.Context())
-				must(s.t, err)
-				_, err = tx.Exec(s.t.Context(), write, uuid.New())
-				must(s.t, err)
-				if err := commit(tx); err == nil || !strings.Contains(err.Error(), "a_shadow_commits_nothing") {
-					s.t.Errorf("%s: %v", name, err)
-				}
-				_ = tx.Rollback(s.t.Context())
-			}
-			same(s.t, "effects", 0, query[int](s, "select count(*) from effects"))
-		},
+		"cannot_be_committed_by_any_means":     func(s *scene) { s.commitsNothing(nil) },
+		"cannot_be_committed_in_a_copy_either": func(s *scene) { s.commitsNothing(devstack.Pool(s.t)) },
 		"that_a_commit_would_refuse_are_refused": func(s *scene) {
 			s.exec("create table effects (run_id uuid not null, unique (run_id) deferrable initially deferred)")
 			shadow := s.newShadow("one")
@@ -122,6 +100,45 @@ func TestShadowsEffects(t *testing.T) {
 			same(s.t, "connections in use", 0, s.pool.Stat().AcquiredConns())
 		},
 	})
+}
+
+// commitsNothing tries to commit effects of a shadow, in this copy of the tables or else beside the ledger.
+func (s *scene) commitsNothing(copied *pgxpool.Pool) {
+	shadow := s.newShadow("one")
+	shadow.Effects = copied
+	pool := cmp.Or(copied, s.pool)
+	_, err := pool.Exec(s.t.Context(), "create table effects (run_id uuid)")
+	must(s.t, err)
+	for name, commit := range map[string]func(tx *Effects) error{
+		"Commit": func(tx *Effects) error { return tx.Commit(s.t.Context()) },
+		"SQL": func(tx *Effects) error {
+			_, err := tx.Exec(s.t.Context(), "commit")
+			return err
+		},
+		"conn": func(tx *Effects) error {
+			_, err := tx.Conn().Exec(s.t.Context(), "commit")
+			return err
+		},
+	} {
+		tx, err := shadow.Begin(s.t.Context())
+		must(s.t, err)
+		_, err = tx.Exec(s.t.Context(), "insert into effects values ($1)", uuid.New())
+		must(s.t, err)
+		if err := commit(tx); err == nil || !strings.Contains(err.Error(), "a_shadow_commits_nothing") {
+			s.t.Errorf("%s: %v", name, err)
+		}
+		_ = tx.Rollback(s.t.Context())
+	}
+	h := s.takeIn(shadow, s.delivery("a"))
+	tx, err := shadow.Begin(s.t.Context())
+	must(s.t, err)
+	_, err = tx.Exec(s.t.Context(), "insert into effects values ($1)", h.RunID)
+	must(s.t, err)
+	must(s.t, tx.Land(s.t.Context(), succeeded(h)))
+	var effects int
+	must(s.t, pool.QueryRow(s.t.Context(), "select count(*) from effects").Scan(&effects))
+	same(s.t, "effects", 0, effects)
+	same(s.t, "outcome", "succeeded", query[string](s, "select outcome from oprun_shadow_one.operation_runs where id = $1", h.RunID))
 }
 
 func TestShadows(t *testing.T) {
@@ -166,8 +183,13 @@ func TestShadows(t *testing.T) {
 			pool, err := pgxpool.NewWithConfig(s.t.Context(), config)
 			must(s.t, err)
 			s.t.Cleanup(pool.Close)
-			if _, err := openLedger(s.t, pool).MakeShadow(s.t.Context(), "one", ""); !errors.Is(err, ErrMayNotShadow) {
+			ledger := openLedger(s.t, pool)
+			if _, err := ledger.MakeShadow(s.t.Context(), "one", ""); !errors.Is(err, ErrMayNotShadow) {
 				s.t.Errorf("made without the right: %v", err)
+			}
+			s.newShadow("one")
+			if err := ledger.DropShadow(s.t.Context(), "one"); !errors.Is(err, ErrMayNotShadow) {
+				s.t.Errorf("dropped without the right: %v", err)
 			}
 		},
 		"of_another_version_are_refused": func(s *scene) {
@@ -176,106 +198,6 @@ func TestShadows(t *testing.T) {
 			if _, err := s.OpenShadow(s.t.Context(), "one"); err == nil || !strings.Contains(err.Error(), "drop it, and make it again") {
 				s.t.Errorf("opened: %v", err)
 			}
-		},
-	})
-}
-
-// played plays a run of the ledger again in the shadow, with this end.
-func (s *scene) played(shadow *Shadow, d Delivery, result func(Hold) Result, change func(*ShadowNote)) {
-	s.t.Helper()
-	must(s.t, shadow.Finish(s.t.Context(), result(s.takeIn(shadow, again(d)))))
-	note := ShadowNote{
-		Place: Place{d.RunID, "JOBS", d.Seq, d.StoredAt}, Scope: d.Identity.Scope, Type: d.Identity.Type, Verdict: dedupe.Execute,
-	}
-	if change != nil {
-		change(&note)
-	}
-	must(s.t, shadow.Note(s.t.Context(), []ShadowNote{note}))
-}
-
-// diff is the comparison, with the total of the one type.
-func (s *scene) diff(shadow *Shadow) (ShadowReport, ShadowTotal) {
-	s.t.Helper()
-	report, err := shadow.Diff(s.t.Context(), 10)
-	must(s.t, err)
-	if len(report.Totals) != 1 || report.Totals[0].Different != report.Different {
-		s.t.Fatalf("%+v", report)
-	}
-	return report, report.Totals[0]
-}
-
-func TestShadowDiff(t *testing.T) {
-	t.Parallel()
-	leaves := func(want LeftOut, story func(s *scene, d Delivery)) func(s *scene) {
-		return func(s *scene) {
-			shadow, d := s.newShadow("one"), s.delivery("a")
-			story(s, d)
-			s.played(shadow, d, succeeded, nil)
-			report, total := s.diff(shadow)
-			same(s.t, "left out", map[LeftOut]int{want: 1}, total.LeftOut)
-			if report.Different != 0 || total.Outcomes != 0 {
-				s.t.Errorf("%+v", report)
-			}
-		}
-	}
-	scenes(t, map[string]func(s *scene){
-		"leaves_out_what_the_ledger_does_not_have": leaves(NotInLedger, func(*scene, Delivery) {}),
-		"leaves_out_what_still_runs":               leaves(StillActive, func(s *scene, d Delivery) { s.take(d) }),
-		"leaves_out_what_people_have_cancelled": leaves(EndedByPeople, func(s *scene, d Delivery) {
-			h := s.take(d)
-			s.exec("update oprun.operation_runs set cancel_requested_at = now()")
-			_, err := s.Finish(s.t.Context(), []Result{{Hold: h, Outcome: Cancelled, Ended: AttemptCancelled, Cause: ByOperator}})
-			must(s.t, err)
-		}),
-		"leaves_out_what_crashed": leaves(EndedByLedger, func(s *scene, d Delivery) {
-			h := s.take(d)
-			_, err := s.Finish(s.t.Context(), []Result{{Hold: h, Outcome: Failed, Ended: AttemptFailed, Failures: []Failure{{Code: "run.crash_loop"}}}})
-			must(s.t, err)
-		}),
-		"leaves_out_what_housekeeping_ended": leaves(EndedByLedger, func(s *scene, d Delivery) {
-			s.finish(s.take(d))
-			s.exec(`update oprun.operation_runs set context = '{"reconciliation": {}}'`)
-		}),
-		"leaves_out_what_the_shadow_does_not_run": func(s *scene) {
-			shadow, d := s.newShadow("one"), s.delivery("a")
-			s.finish(s.take(d))
-			s.played(shadow, d, succeeded, func(n *ShadowNote) { n.LeftOut = ShadowRefused })
-			_, total := s.diff(shadow)
-			same(s.t, "total", ShadowTotal{Type: jobType, Verdicts: 1, LeftOut: map[LeftOut]int{ShadowRefused: 1}}, total)
-		},
-		"tells_outcomes_counts_and_codes": func(s *scene) {
-			shadow, d := s.newShadow("one"), s.delivery("a")
-			s.finish(s.take(d))
-			s.played(shadow, d, func(h Hold) Result {
-				return Result{
-					Hold: h, Outcome: Failed, Ended: AttemptFailed, Error: "out of stock", Counts: map[string]int64{"created": 2},
-					Failures: []Failure{{Code: "shop.empty", Count: 3}, {Code: "shop.empty", Message: "again"}},
-				}
-			}, nil)
-			report, total := s.diff(shadow)
-			same(s.t, "total", ShadowTotal{Type: jobType, Verdicts: 1, Outcomes: 1, Different: 1}, total)
-			same(s.t, "what", []string{"outcome", "counts", "failures"}, report.Differences[0].What)
-			same(s.t, "the shadow's end", ShadowEnd{
-				Verdict: "execute", Outcome: Failed, Counts: map[string]int64{"created": 2}, Failures: map[string]int64{"shop.empty": 4}, Error: "out of stock",
-			}, report.Differences[0].Shadow)
-			same(s.t, "the ledger's end", ShadowEnd{Verdict: "execute", Outcome: Succeeded}, report.Differences[0].Ledger)
-		},
-		"counts_more_than_it_lists": func(s *scene) {
-			shadow := s.newShadow("one")
-			for i := range 11 {
-				d := s.delivery(string(rune('a' + i)))
-				s.finish(s.take(d))
-				s.played(shadow, d, func(h Hold) Result { return Result{Hold: h, Outcome: Blocked, Ended: AttemptFailed} }, nil)
-			}
-			report, _ := s.diff(shadow)
-			same(s.t, "counted and listed", []int{11, 10}, []int{report.Different, len(report.Differences)})
-		},
-		"of_a_request_of_another_scope_finds_nothing": func(s *scene) {
-			shadow, d := s.newShadow("one"), s.delivery("a")
-			s.finish(s.take(d))
-			s.played(shadow, d, succeeded, func(n *ShadowNote) { n.Scope = dedupe.Workspace(s.workspace.ID) })
-			_, total := s.diff(shadow)
-			same(s.t, "left out", map[LeftOut]int{NotInLedger: 1}, total.LeftOut)
 		},
 	})
 }

@@ -105,6 +105,7 @@ var (
 // The statements of shadows, which speak of a shadow's schema.
 var (
 	guardSQL        = statement("shadow/guard")
+	guardTableSQL   = statement("shadow/guard_table")
 	unguardSQL      = statement("shadow/unguard")
 	constraintsSQL  = statement("shadow/constraints")
 	copyScopesSQL   = statement("shadow/scopes")
