@@ -33,7 +33,7 @@ func record(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(errors.Join(recorder.Close(), file.Close()))
 }
 
-// Every command of docs/shadow.md is one of the script.
+// Every command of docs/shadow.md is one of the script, and its listing is in an example.
 func TestShadowDocument(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../docs/shadow.md")
@@ -43,6 +43,15 @@ func TestShadowDocument(t *testing.T) {
 	script, err := os.ReadFile("testdata/script/shadow.txtar")
 	if err != nil {
 		t.Fatal(err)
+	}
+	example, err := os.ReadFile("../../pkg/jobs/example_shadow_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, listing, _ := strings.Cut(string(text), "```go\n")
+	listing, _, whole := strings.Cut(listing, "```")
+	if !whole || !strings.Contains(string(example), listing) {
+		t.Errorf("pkg/jobs/example_shadow_test.go does not contain the listing of docs/shadow.md:\n%s", listing)
 	}
 	commands := regexp.MustCompile(`(?m)^(consumer [^#\n]*)`).FindAllString(string(text), -1)
 	if len(commands) < 5 {

@@ -210,7 +210,7 @@ func (p *shadowPlay) remember(i *shadowItem, run oprun.Run) {
 	if run.CompletedAt != nil {
 		now.end = *run.CompletedAt
 	}
-	now.run.Context = nil
+	now.run.Context, now.run.SummaryCounts, now.run.FailureSummary = nil, nil, nil
 	if last, seen := p.latest[i.question.Identity.Hash]; !seen || last.end.Before(now.end) {
 		p.latest[i.question.Identity.Hash] = now
 	}
