@@ -15,7 +15,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"oprun.example/internal/devstack"
 	"oprun.example/pkg/dedupe"
 	"oprun.example/pkg/events"
 	"oprun.example/pkg/oprun"
@@ -224,55 +223,5 @@ func TestShadowKeepsTheOrderOfAnIdentity(t *testing.T) {
 	}
 	if len(order) != want {
 		t.Errorf("%d runs, want %d", len(order), want)
-	}
-}
-
-// Handlers meet what they did in earnest, unless their effects go into a copy from before that.
-func TestShadowInACopy(t *testing.T) {
-	t.Parallel()
-	s := newStack(t)
-	s.exec("alter table effects add primary key (run_id)")
-	w := s.start(writing(), Config{})
-	s.publish(`{"key":"a"}`)
-	s.settled(1)
-	check(t, w.stop())
-	copied := devstack.Pool(t)
-	must(copied.Exec(t.Context(), "create table effects (run_id uuid primary key, attempt int)"))(t)
-	for name, config := range map[string]ShadowConfig{"beside": {}, "copied": {Effects: copied}} {
-		config.Name = name
-		shadow := must(NewShadow(s.ledger, s.catalog, writing(), config))(t)
-		must(shadow.Run(t.Context(), events.Read(t.Context(), s.js, s.topology.Stream, events.Range{})))(t)
-	}
-	report := s.shadowDiff("beside")
-	if report.Different != 1 || !strings.Contains(report.Differences[0].Shadow.Error, "effects_pkey") {
-		t.Errorf("beside what was done: %+v", report)
-	}
-	if report = s.shadowDiff("copied"); report.Different != 0 || report.Totals[0].Outcomes != 1 {
-		t.Errorf("in a copy: %+v", report)
-	}
-}
-
-// What the ledger found of a request when it came stands: whose it is, and whether it remembers as far back.
-func TestShadowLeavesToTheLedgerWhatItFound(t *testing.T) {
-	t.Parallel()
-	s := newStack(t)
-	var letters []oprun.DeadLetter
-	for m := range s.records(`{"key":"a"}`, `{"key":"b"}`, `{"key":"c"}`) {
-		reason := []dedupe.Reason{dedupe.ScopeUnknown, dedupe.OlderThanRetention, dedupe.TypeUnknown}[len(letters)]
-		letters = append(letters, oprun.DeadLetter{Stream: m.Stream, Seq: int64(m.Seq), StoreTime: m.StoredAt, Subject: m.Subject, Reason: reason.String()})
-	}
-	check(t, s.ledger.Bury(t.Context(), letters))
-	again := func(yield func(events.Message, error) bool) {
-		for _, l := range letters {
-			m := events.Message{Subject: l.Subject, Data: []byte(`{"key":"` + l.Reason + `"}`), Stream: l.Stream, Seq: uint64(l.Seq), StoredAt: l.StoreTime}
-			if !yield(m, nil) {
-				return
-			}
-		}
-	}
-	must(must(NewShadow(s.ledger, s.catalog, writing(), ShadowConfig{Name: "found"}))(t).Run(t.Context(), again))(t)
-	report := s.shadowDiff("found")
-	if report.Different != 1 || report.Differences[0].Ledger.Reason != "type_unknown" || report.Differences[0].Shadow.Verdict != "execute" {
-		t.Errorf("the catalogue has learnt one type: %+v", report)
 	}
 }

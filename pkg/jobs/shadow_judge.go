@@ -78,12 +78,14 @@ func (p *shadowPlay) look(ctx context.Context, items []*shadowItem) (fresh []*sh
 		return nil, k, err
 	}
 	k = known{judged: make(map[uuid.UUID]oprun.Judged, len(items)), runs: make(map[uuid.UUID]oprun.Run, len(items))}
+	var owners []uuid.UUID
 	for n, j := range judged {
 		k.judged[ids[n]] = j
 		if j.RunID != uuid.Nil {
-			ids = append(ids, j.RunID)
+			owners = append(owners, j.RunID)
 		}
 	}
+	ids = slices.Concat(ids, owners)
 	if k.hashes, err = p.made.Noted(ctx, ids); err != nil {
 		return nil, k, err
 	}
@@ -121,15 +123,27 @@ func (p *shadowPlay) judge(i *shadowItem, k known) {
 	case i.question.Named && !ran:
 		i.note.Verdict = dedupe.UnknownRun
 		return
-	case i.question.Named: // its identity stands
-		_, _ = hex.Decode(i.question.Identity.Hash[:], []byte(run.IdentityHash))
-		i.question.Named, i.question.Once = false, run.Once
 	}
-	i.note.Hash = bytes.Clone(i.question.Identity.Hash[:])
+	i.identify(run)
 	k.hashes[i.note.RunID] = i.note.Hash
 	if i.note.Verdict, i.note.Owner = p.verdict(i, k, run, ran); i.note.Verdict == dedupe.Execute && ran {
 		p.remember(i, run)
 	}
+}
+
+// identify notes the identity that the catalogue gives the job. A run that the message names keeps the one of its row; what
+// joined that is compared with what its input would have now.
+func (i *shadowItem) identify(run oprun.Run) {
+	identity := i.question.Identity
+	if i.question.Named {
+		_, _ = hex.Decode(i.question.Identity.Hash[:], []byte(run.IdentityHash))
+		i.question.Named, i.question.Once = false, run.Once
+		var err error
+		if identity, err = i.spec.rule.Identify(i.job.Scope, i.job.Type, i.job.Input, i.job.Occurrence); err != nil {
+			return
+		}
+	}
+	i.note.Hash = identity.Hash[:]
 }
 
 func (i *shadowItem) rejected(reason dedupe.Reason, detail string) {

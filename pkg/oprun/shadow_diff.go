@@ -100,7 +100,7 @@ func (s *Shadow) Diff(ctx context.Context, limit int) (report ShadowReport, err 
 	if report.ShadowInfo, err = s.About(ctx); err != nil {
 		return report, err
 	}
-	report.Differences = []ShadowDifference{}
+	report.Totals, report.Differences = []ShadowTotal{}, []ShadowDifference{}
 	totals := make(map[string]*ShadowTotal)
 	for after := uuid.Nil; ; {
 		rows, err := s.ledger.db.Query(ctx, s.ledger.in(shadowPageSQL), after, shadowPage)
