@@ -14,7 +14,8 @@ import (
 type cli struct {
 	settings
 
-	Publish publishCommand `cmd:"" help:"Publish one job and wait until the stream, or the ledger, has it."`
+	Publish   publishCommand `cmd:"" help:"Publish one job and wait until the stream, or the ledger, has it."`
+	Catalogue catalogCommand `cmd:"" name:"catalog" help:"Check and describe the catalogue."`
 }
 
 // settings are what every subcommand may be told.

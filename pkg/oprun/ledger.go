@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -37,6 +38,8 @@ type Ledger struct {
 	queued *pgxpool.Pool // the caller's settings, our connections: statements that handlers have queued
 	alone  chan struct{} // capacity alones: jobs whose queued statements run by themselves
 	wary   wariness
+
+	manyElders atomic.Bool // Stats found very many old runs
 
 	schema string            // of a shadow; else empty
 	texts  map[string]string // the statements as they are for this schema, by their text
@@ -82,6 +85,7 @@ func laneConfig(cfg *pgxpool.Config) *pgxpool.Config {
 	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = lanes, 1, 0
 	maps.Copy(cfg.ConnConfig.RuntimeParams, laneSettings)
 	cfg.ConnConfig.Tracer = nil // its statements are for many jobs, and so belong to nobody's trace
+	cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement // whatever the caller's is: only a prepared statement has a generic plan
 	cfg.AfterConnect = withFastArrays(oursLast(cfg.AfterConnect))
 	return cfg
 }
