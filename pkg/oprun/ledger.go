@@ -84,7 +84,7 @@ var laneSettings = map[string]string{
 func laneConfig(cfg *pgxpool.Config) *pgxpool.Config {
 	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = lanes, 1, 0
 	maps.Copy(cfg.ConnConfig.RuntimeParams, laneSettings)
-	cfg.ConnConfig.Tracer = nil // its statements are for many jobs, and so belong to nobody's trace
+	cfg.ConnConfig.Tracer = nil                                           // its statements are for many jobs, and so belong to nobody's trace
 	cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement // whatever the caller's is: only a prepared statement has a generic plan
 	cfg.AfterConnect = withFastArrays(oursLast(cfg.AfterConnect))
 	return cfg
