@@ -182,6 +182,20 @@ func TestShadowShowsWhatAChangedCatalogueDecides(t *testing.T) {
 	})
 	wantDifferences(t, found, "verdict", recordedRuns(t, func(jobType string, job ordered) bool { return jobType == "shop.slow" && job.N >= 4 }))
 
+	found = s.differences("skip", newShop(), func(jobs map[string]catalog.Job) {
+		job := jobs["shop.follow"]
+		job.OnDuplicate = catalog.Skip
+		jobs["shop.follow"] = job
+	})
+	if len(found) != 16 {
+		t.Errorf("%d requests differ, want the 16 that joined a follow-up", len(found))
+	}
+	for _, d := range found {
+		if d.Type != "shop.follow" || d.Ledger.Verdict != "follow_up" || d.Shadow.Verdict != "duplicate" {
+			t.Errorf("%+v", d)
+		}
+	}
+
 	found = s.differences("cooldown", newShop(), func(jobs map[string]catalog.Job) {
 		job := jobs["shop.report"] // all reports are now one, and cool down
 		job.Identity, job.Cooldown = []string{}, time.Hour
