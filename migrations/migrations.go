@@ -1,7 +1,8 @@
 // Package migrations is the ledger's schema, step by step, embedded in the binary.
 //
 // Steps are files NNNN_verb_noun.sql, forward only; each says how it behaves on a large live table. Where the schema
-// belongs to the role oprun_owner (deploy/roles.sql), grants.sql says what the other roles may do with all of it.
+// belongs to the role oprun_owner (deploy/roles.sql), grants.sql says what the other roles may do with all of it. A shadow
+// (docs/shadow.md) is all steps in a schema of its own, and shadow.sql behind them.
 package migrations
 
 import (
@@ -99,7 +100,7 @@ func Up(ctx context.Context, conn *pgx.Conn) (applied []string, err error) {
 			if step.Version <= version {
 				continue
 			}
-			if err := apply(ctx, tx, step); err != nil {
+			if err := apply(ctx, tx, step, ledger); err != nil {
 				return err
 			}
 			applied = append(applied, step.Name)
@@ -123,10 +124,13 @@ func prepare(ctx context.Context, tx pgx.Tx) error {
 end $$;
 select set_config('role', r.rolname, true) from pg_namespace n join pg_roles r on r.oid = n.nspowner
 where n.nspname = 'oprun' and pg_has_role(r.oid, 'member');
-create table if not exists oprun.schema_migrations (
-  version integer primary key, name text not null, applied_at timestamptz not null default now())`)
+`+table)
 	return err
 }
+
+// table is where the schema's own version is.
+const table = `create table if not exists oprun.schema_migrations (
+  version integer primary key, name text not null, applied_at timestamptz not null default now())`
 
 // grant gives the roles their rights, in a database that uses them.
 func grant(ctx context.Context, tx pgx.Tx) error {
@@ -141,10 +145,10 @@ func grant(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-func apply(ctx context.Context, tx pgx.Tx, step Step) error {
-	if _, err := tx.Exec(ctx, step.SQL); err != nil {
+func apply(ctx context.Context, tx pgx.Tx, step Step, schema string) error {
+	if _, err := tx.Exec(ctx, In(schema, step.SQL)); err != nil {
 		return fmt.Errorf("%s: %w", step.Name, err)
 	}
-	_, err := tx.Exec(ctx, "insert into oprun.schema_migrations (version, name) values ($1, $2)", step.Version, step.Name)
+	_, err := tx.Exec(ctx, In(schema, "insert into oprun.schema_migrations (version, name) values ($1, $2)"), step.Version, step.Name)
 	return err
 }

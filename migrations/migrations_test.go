@@ -2,12 +2,14 @@ package migrations_test
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"go.uber.org/goleak"
 	"golang.org/x/sync/errgroup"
 
@@ -132,4 +134,37 @@ func connect(t *testing.T, address string) *pgx.Conn {
 		}
 	})
 	return conn
+}
+
+// A shadow is all of it or nothing, and no part of the ledger.
+func TestMakeShadow(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, devstack.EmptyDatabase(t))
+	const schema = `oprun_shadow_"next"`
+	for _, want := range []string{"", "42P06"} { // duplicate_schema
+		err := migrations.MakeShadow(t.Context(), conn, schema)
+		if pg, _ := errors.AsType[*pgconn.PgError](err); (pg == nil) != (want == "") || pg != nil && pg.Code != want {
+			t.Fatalf("making it: %v, want %q", err, want)
+		}
+	}
+	wantVersion(t, conn, 0) // there is no ledger
+	var tables, version int
+	err := conn.QueryRow(t.Context(), "select count(*) from pg_class where relkind = 'r' and relnamespace = to_regnamespace($1)", pgx.Identifier{schema}.Sanitize()).Scan(&tables)
+	if err != nil || tables < 12 {
+		t.Errorf("%d tables: %v", tables, err)
+	}
+	latest, err := migrations.Latest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = conn.QueryRow(t.Context(), migrations.In(schema, "select max(version) from oprun.schema_migrations")).Scan(&version)
+	if err != nil || version != latest {
+		t.Errorf("it is of version %d: %v", version, err)
+	}
+	if err := migrations.DropShadow(t.Context(), conn, schema); err != nil {
+		t.Error(err)
+	}
+	if err := migrations.DropShadow(t.Context(), conn, schema); err == nil {
+		t.Error("dropped twice")
+	}
 }

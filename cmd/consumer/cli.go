@@ -26,6 +26,7 @@ type cli struct {
 	Runs        runsCommands       `cmd:"" help:"Look at runs, cancel and retry them."`
 	Deadletters deadLetterCommands `cmd:"" help:"Look at messages that could never run, and requeue them."`
 	Audit       auditCommand       `cmd:"" help:"Compare the stream with the ledger: unaccounted and doubled messages, by count and by place."`
+	Shadow      shadowCommands     `cmd:"" help:"Compare what a catalogue and handlers make of recorded messages with what the ledger has of them."`
 }
 
 // settings are what every subcommand may be told.

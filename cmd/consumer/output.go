@@ -124,7 +124,7 @@ func optional[T any](value *T, text func(T) string) string {
 }
 
 // pairs lists a map as "a=1 b=2", by name.
-func pairs[V any](m map[string]V) string {
+func pairs[K ~string, V any](m map[K]V) string {
 	texts := make([]string, 0, len(m))
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		texts = append(texts, fmt.Sprintf("%s=%v", name, m[name]))

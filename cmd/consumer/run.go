@@ -30,6 +30,8 @@ type runCommand struct {
 	NoEvents      bool          `env:"OPRUN_NO_EVENTS" help:"Tell nobody over NATS of runs that have ended."`
 	AuditEvery    time.Duration `env:"OPRUN_AUDIT_EVERY" default:"10m" placeholder:"DURATION" help:"How often to compare what the consumer has passed with the ledger; below 0: never. Default: ${default}."`
 	MetricsListen string        `env:"OPRUN_METRICS_LISTEN" default:":9464" placeholder:"ADDRESS" help:"Where /metrics, /healthz and /readyz answer; port 0 takes a free one. Default: ${default}."`
+
+	shadowFlags `group:"Instead, play a record:"`
 }
 
 // Help is the longer text of --help.
@@ -41,8 +43,11 @@ func (*runCommand) Help() string {
 // Run works until it is asked to stop.
 func (c *runCommand) Run(ctx context.Context, a *app) error {
 	topology := a.topology(c.Types)
-	if err := errors.Join(c.validate(), topology.Validate()); err != nil {
+	if err := errors.Join(c.validate(), c.shadowFlags.validate(), topology.Validate()); err != nil {
 		return misuse("run", "%w", err)
+	}
+	if c.Shadow != "" {
+		return c.playShadow(ctx, a)
 	}
 	declared, err := loadCatalog(c.Catalog)
 	if err != nil {

@@ -49,6 +49,7 @@ func TestScripts(t *testing.T) {
 			"inert":     inert,
 			"publish":   publishRaw,
 			"query":     query,
+			"record":    record,
 			"remove":    remove,
 			"signal":    signal,
 			"until":     until,

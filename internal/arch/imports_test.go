@@ -43,7 +43,7 @@ const (
 var plan = map[string]row{
 	"pkg/dedupe":        {nil, []string{uuid, rfc8785}},
 	"pkg/events":        {[]string{"pkg/dedupe"}, []string{natsGo, uuid, rfc8785, traces, traceAttr, traceCodes, traceWire, zstd}},
-	"pkg/oprun":         {[]string{"pkg/dedupe", "internal/failpoint"}, []string{pgx, uuid}},
+	"pkg/oprun":         {[]string{"pkg/dedupe", "migrations", "internal/failpoint"}, []string{pgx, uuid}},
 	"pkg/catalog":       {[]string{"pkg/dedupe"}, []string{yaml, jsonSchema, cron}},
 	"pkg/jobs":          {[]string{"pkg/events", "pkg/oprun", "pkg/catalog", "internal/failpoint", "internal/rig"}, []string{natsGo, pgx, prometheus, uuid, traces, traceAttr, traceCodes}},
 	"pkg/jobs/jobstest": {[]string{"pkg/jobs", "internal/devstack"}, []string{natsGo, pgx, uuid}},

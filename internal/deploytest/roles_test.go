@@ -31,7 +31,7 @@ var may = map[string][]string{
 	"oprun_reader": {
 		"account", "attempts", "ensure_made", "ensure_past", "ensure_running", "forgotten", "horizon", "last_fire", "late",
 		"run", "runs", "runs_active", "runs_by_id", "runs_floor", "runs_succeeded", "runs_unwell", "runs_unwell_in_scope",
-		"schema_version", "scope", "stats_due", "stats_stale", "stats_stale_many", "stats_unwell", "tenants", "twins", "workspaces",
+		"schema_version", "scope", "stats_due", "stats_stale", "stats_stale_many", "stats_unwell", "tenants", "twins", "verdicts", "workspaces",
 	},
 }
 

@@ -18,6 +18,9 @@ import (
 //
 // A RequestID is of one request alone, and refused when there are more.
 func (d *Dispatcher) DispatchMany(ctx context.Context, scope dedupe.Scope, jobType string, args ...any) (made []Dispatched, err error) {
+	if err := refuseInShadow(ctx); err != nil {
+		return nil, err
+	}
 	ctx, span := d.span(ctx, jobType)
 	defer func() { endDispatch(span, err, made...) }()
 	requests, err := d.requests(ctx, scope, jobType, args)

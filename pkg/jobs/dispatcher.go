@@ -83,8 +83,12 @@ func (d *Dispatcher) With(options DispatchOptions) *Dispatcher {
 //
 // What a worker would bury is refused with an [*events.Refusal]. Other errors to test for are oprun.ErrScopeUnknown,
 // oprun.ErrOlderThanRetention (a request id from before what the ledger keeps) and oprun.Unavailable: then nobody
-// knows whether the run exists, and only a request with a RequestID can be asked again without a doubt.
+// knows whether the run exists, and only a request with a RequestID can be asked again without a doubt. A handler that runs
+// in a shadow is refused ([ErrShadow]).
 func (d *Dispatcher) Dispatch(ctx context.Context, scope dedupe.Scope, jobType string, args any) (made Dispatched, err error) {
+	if err := refuseInShadow(ctx); err != nil {
+		return Dispatched{}, err
+	}
 	ctx, span := d.span(ctx, jobType)
 	defer func() { endDispatch(span, err, made) }()
 	request, err := d.request(ctx, scope, jobType, args)

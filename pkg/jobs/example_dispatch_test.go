@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"oprun.example/internal/devstack"
@@ -73,6 +74,8 @@ func ExampleDispatcher_DispatchMany() {
 // shop is a program with a table of orders, a dispatcher and, in the same process, a worker.
 type shop struct {
 	pool       *pgxpool.Pool
+	conn       *nats.Conn
+	types      *catalog.Catalog
 	dispatcher *jobs.Dispatcher
 	tenant     dedupe.Scope
 	confirmed  chan string
@@ -83,6 +86,7 @@ func openShop(ctx context.Context, confirm func(*shop, context.Context, *jobs.Jo
 	s := &shop{confirmed: make(chan string, 4)}
 	conn := must(devstack.Server(s).Connect())
 	s.Cleanup(conn.Close)
+	s.conn = conn
 	s.pool = must(pgxpool.New(ctx, devstack.Database(s)))
 	s.Cleanup(s.pool.Close)
 	must(s.pool.Exec(ctx, "create table orders (id int primary key, confirmed bool not null)"))
@@ -96,6 +100,7 @@ func openShop(ctx context.Context, confirm func(*shop, context.Context, *jobs.Jo
 	types := must(catalog.New(catalog.Catalog{Jobs: map[string]catalog.Job{
 		"orders.confirm": {ScopeKind: dedupe.TenantScope, Identity: []string{"order_id"}},
 	}}, nil))
+	s.types = types
 	s.dispatcher = jobs.NewDispatcher(ledger, types, conn, jobs.DispatcherConfig{})
 	mux := &jobs.Mux{}
 	jobs.Handle(mux, "orders.confirm", func(ctx context.Context, job *jobs.Job[confirmation]) error { return confirm(s, ctx, job) })

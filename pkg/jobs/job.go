@@ -32,7 +32,7 @@ type Work struct {
 	TraceParent string // W3C trace context for what the attempt asks of others: its span's, else the producer's, or ""
 	TraceState  string
 
-	ledger  *oprun.Ledger
+	ledger  effectsLedger
 	attempt *attempt
 	log     *slog.Logger
 
@@ -50,6 +50,13 @@ type Work struct {
 	sent     bool  // Commit has sent the end of the run
 	late     bool  // one came when no more were taken
 	returned bool  // the handler has
+}
+
+// effectsLedger is what a handler's effects are committed with: the ledger, or a shadow, which takes them back.
+type effectsLedger interface {
+	Begin(ctx context.Context) (*oprun.Effects, error)
+	Confirm(ctx context.Context, holds []oprun.Hold) (map[uuid.UUID]oprun.Outcome, error)
+	On(tx pgx.Tx) *oprun.Tx
 }
 
 // Count adds n to a summary count of the run. Only the counts of the attempt that ends the run are kept: the

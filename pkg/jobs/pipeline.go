@@ -159,7 +159,12 @@ func (w *Worker) question(d *delivery) (q oprun.Delivery, err error) {
 	if err != nil {
 		return q, err
 	}
-	if d.spec == w.unknown {
+	return d.question(d.spec != w.unknown)
+}
+
+// question is what the ledger is asked about a message that was read. Its error is a refusal.
+func (d *delivery) question(declared bool) (q oprun.Delivery, err error) {
+	if !declared {
 		return q, &events.Refusal{Reason: dedupe.TypeUnknown, Detail: "the catalogue declares no job type " + d.job.Type}
 	}
 	if kind := d.spec.job.ScopeKind; kind != d.job.Scope.Kind {

@@ -49,7 +49,7 @@ func (l *Ledger) whole(ctx context.Context, wait time.Duration, followed []rawID
 	if wait != firstWait || len(followed) > 0 {
 		return l.promoting(ctx, wait, followed, sql, args, read)
 	}
-	rows, err := l.db.Query(ctx, sql, args...)
+	rows, err := l.db.Query(ctx, l.in(sql), args...)
 	if err != nil {
 		return err
 	}
@@ -67,9 +67,9 @@ func (l *Ledger) impatient(ctx context.Context, wait time.Duration, sql string, 
 func (l *Ledger) promoting(ctx context.Context, wait time.Duration, followed []rawID, sql string, args []any, read func(pgx.Rows) error) error {
 	var batch pgx.Batch
 	batch.Queue(lockTimeoutSQL, wait.String())
-	batch.Queue(sql, args...).Query(read)
+	batch.Queue(l.in(sql), args...).Query(read)
 	if len(followed) > 0 {
-		batch.Queue(promoteSQL, followed)
+		batch.Queue(l.in(promoteSQL), followed)
 	}
 	return l.db.SendBatch(ctx, &batch).Close()
 }

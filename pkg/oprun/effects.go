@@ -16,12 +16,16 @@ import (
 type Effects struct {
 	pgx.Tx
 	conn *pgxpool.Conn // to be given back with the end of the transaction, unless nil
+
+	shadow *Shadow // whose Land takes the effects back; nil: the ledger's commits them
 }
 
 // Begin starts a transaction for a handler's effects, on the caller's pool. End it with Land; or with Rollback, which may be
 // deferred as usual.
-func (l *Ledger) Begin(ctx context.Context) (*Effects, error) {
-	conn, err := l.pool.Acquire(ctx)
+func (l *Ledger) Begin(ctx context.Context) (*Effects, error) { return beginOn(ctx, l.pool) }
+
+func beginOn(ctx context.Context, pool *pgxpool.Pool) (*Effects, error) {
+	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +34,7 @@ func (l *Ledger) Begin(ctx context.Context) (*Effects, error) {
 		conn.Release()
 		return nil, err
 	}
-	return &Effects{tx, conn}, nil
+	return &Effects{Tx: tx, conn: conn}, nil
 }
 
 // Commit commits the effects without an end of the run, or with the one that [Tx.Finish] has written.
@@ -68,6 +72,9 @@ func (e *Effects) Land(ctx context.Context, result Result) error {
 	defer e.release()
 	if e.ended() { // by a statement of the handler's: the run must not end without effects
 		return fmt.Errorf("finish run %s: %w", result.RunID, pgx.ErrTxClosed)
+	}
+	if e.shadow != nil {
+		return e.shadow.land(ctx, e, result)
 	}
 	if err := e.end(ctx, result); err != nil {
 		if !e.ended() {

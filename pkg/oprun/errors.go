@@ -22,6 +22,13 @@ var ErrNotFound = errors.New("not found in the ledger")
 // ErrScopeUnknown says that the ledger has no such tenant or workspace.
 var ErrScopeUnknown = errors.New("the ledger knows no such tenant or workspace")
 
+// Errors about shadows; what to type is in their words.
+var (
+	ErrShadowExists = errors.New("there is a shadow of this name")
+	ErrNoShadow     = errors.New("there is no shadow of this name")
+	ErrMayNotShadow = errors.New("a shadow is a schema of its own, which this role may not make in this database, or does not own")
+)
+
 // SchemaError says that the database's schema is not the one this package is written for.
 type SchemaError struct {
 	Want, Got int // versions; Got is 0 when there is no schema
@@ -55,6 +62,8 @@ const (
 	readOnly        = "25006" // a primary that has become a standby
 	queryCanceled   = "57014" // statement_timeout, too
 	invalidText     = "22P02" // of a cast
+	noPrivilege     = "42501"
+	schemaExists    = "42P06"
 	idleTooLong     = "25P03" // idle_in_transaction_session_timeout has ended the session
 )
 

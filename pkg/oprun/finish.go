@@ -130,8 +130,8 @@ func (l *Ledger) Confirm(ctx context.Context, holds []Hold) (ended map[uuid.UUID
 	ids, attempts, tokens := holdArgs(holds)
 	var batch pgx.Batch
 	batch.Queue(lockTimeoutSQL, confirmWait.String())
-	batch.Queue(confirmWaitSQL, ids)
-	batch.Queue(confirmSQL, ids, attempts, tokens).Query(func(rows pgx.Rows) error {
+	batch.Queue(l.in(confirmWaitSQL), ids)
+	batch.Queue(l.in(confirmSQL), ids, attempts, tokens).Query(func(rows pgx.Rows) error {
 		ended, err = outcomes(rows, len(holds))
 		return err
 	})

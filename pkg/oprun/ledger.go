@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"oprun.example/migrations"
 )
 
 // SchemaVersion is the version of the schema that this package's statements are written for.
@@ -38,6 +40,9 @@ type Ledger struct {
 	wary   wariness
 
 	manyElders atomic.Bool // Stats found very many old runs
+
+	schema string            // of a shadow; else empty
+	texts  map[string]string // the statements as they are for this schema, by their text
 }
 
 // Open returns the ledger in the database of this pool. Handlers' transactions use the pool, and so do statements that
@@ -79,7 +84,7 @@ var laneSettings = map[string]string{
 func laneConfig(cfg *pgxpool.Config) *pgxpool.Config {
 	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = lanes, 1, 0
 	maps.Copy(cfg.ConnConfig.RuntimeParams, laneSettings)
-	cfg.ConnConfig.Tracer = nil // its statements are for many jobs, and so belong to nobody's trace
+	cfg.ConnConfig.Tracer = nil                                           // its statements are for many jobs, and so belong to nobody's trace
 	cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement // whatever the caller's is: only a prepared statement has a generic plan
 	cfg.AfterConnect = withFastArrays(oursLast(cfg.AfterConnect))
 	return cfg
@@ -135,7 +140,7 @@ func (l *Ledger) Close() {
 // error is a [*SchemaError] when it is not.
 func (l *Ledger) CheckSchema(ctx context.Context) error {
 	var version int
-	err := l.db.QueryRow(ctx, schemaVersionSQL).Scan(&version)
+	err := l.db.QueryRow(ctx, l.in(schemaVersionSQL)).Scan(&version)
 	if hasCode(err, undefinedTable, invalidSchema) {
 		return &SchemaError{Want: SchemaVersion}
 	}
@@ -153,6 +158,17 @@ type Tx struct{ db pgx.Tx }
 
 // On returns the ledger inside this transaction: what it does is done when the transaction commits.
 func (l *Ledger) On(tx pgx.Tx) *Tx { return &Tx{tx} }
+
+// in returns a statement as it is for the schema of this ledger.
+func (l *Ledger) in(sql string) string {
+	if l.schema == "" {
+		return sql
+	}
+	if text, known := l.texts[sql]; known {
+		return text
+	}
+	return migrations.In(l.schema, sql) // a rule of it is switched off
+}
 
 // millis turns a duration into what the statements take.
 func millis(d time.Duration) int64 { return d.Milliseconds() }

@@ -63,6 +63,7 @@ var hot = map[string][]string{
 	"account": {
 		"external_id_unique", "operation_run_attempts_pkey", "operation_run_deliveries_pkey", "operation_runs_pkey", "place_unique",
 	},
+	"verdicts":       {"operation_run_deliveries_pkey", "place_unique"},
 	"due":            {"operation_runs_pkey", "runs_due", "tenants_pkey"},
 	"published":      {"operation_runs_pkey"},
 	"postpone":       {"operation_runs_pkey"},

@@ -2,10 +2,13 @@ package oprun
 
 import (
 	"embed"
+	"io/fs"
 	"strings"
+
+	"oprun.example/migrations"
 )
 
-//go:embed sql/*.sql
+//go:embed sql/*.sql sql/shadow/*.sql
 var sqlFiles embed.FS
 
 // The statements, each the text of its file.
@@ -97,6 +100,23 @@ var (
 	statsStaleSQL     = statement("stats_stale")
 	statsStaleManySQL = statement("stats_stale_many")
 	statsUnwellSQL    = statement("stats_unwell")
+	verdictsSQL       = statement("verdicts")
+)
+
+// The statements of shadows, which speak of a shadow's schema.
+var (
+	guardSQL        = statement("shadow/guard")
+	guardTableSQL   = statement("shadow/guard_table")
+	unguardSQL      = statement("shadow/unguard")
+	constraintsSQL  = statement("shadow/constraints")
+	copyScopesSQL   = statement("shadow/scopes")
+	shadowBegunSQL  = statement("shadow/begun")
+	shadowEndedSQL  = statement("shadow/finished")
+	shadowAboutSQL  = statement("shadow/about")
+	shadowNoteSQL   = statement("shadow/note")
+	shadowNotedSQL  = statement("shadow/noted")
+	shadowPageSQL   = statement("shadow/page")
+	shadowSchemaSQL = statement("shadow/names")
 )
 
 // alone is finish.sql for one attempt: it fails when that was fenced.
@@ -109,4 +129,21 @@ func statement(name string) string {
 		panic(err)
 	}
 	return string(text)
+}
+
+// elsewhere returns every statement as it is for a ledger in another schema, by its text.
+func elsewhere(schema string) (map[string]string, error) {
+	texts := make(map[string]string)
+	err := fs.WalkDir(sqlFiles, "sql", func(path string, file fs.DirEntry, err error) error {
+		if err != nil || file.IsDir() {
+			return err
+		}
+		text := statement(strings.TrimSuffix(strings.TrimPrefix(path, "sql/"), ".sql"))
+		texts[text] = migrations.In(schema, text)
+		return nil
+	})
+	for _, form := range []string{claimTolerantSQL, finishAloneSQL} {
+		texts[form] = migrations.In(schema, form)
+	}
+	return texts, err
 }

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"strconv"
+
+	"oprun.example/internal/proc"
+	"oprun.example/pkg/events"
+	"oprun.example/pkg/jobs"
+	"oprun.example/pkg/oprun"
+)
+
+// shadowFlags are those of run that make it play a record instead.
+type shadowFlags struct {
+	Shadow     string `placeholder:"NAME" help:"Play recorded messages in a shadow of this name, and do nothing else. Handlers are not run: http and exec cannot be taken back. The verdicts are compared (consumer shadow diff)."`
+	From       string `placeholder:"FILE" help:"The record: what publisher record writes; - is stdin."`
+	FromStream bool   `help:"The record is what the stream (--stream) holds now."`
+	Since      since  `placeholder:"TIME" help:"Of the record, what was stored since: how long ago, as in 90m or 7d, or a time, as in 2026-01-31T15:04:05Z."`
+	Until      since  `placeholder:"TIME" help:"Of the record, what was stored before, written like --since."`
+	Fresh      bool   `help:"Drop a shadow of this name first."`
+}
+
+func (f *shadowFlags) validate() error {
+	switch {
+	case f.Shadow == "" && (f.From != "" || f.FromStream || f.Fresh || !f.Since.IsZero() || !f.Until.IsZero()):
+		return errors.New("--from, --from-stream, --since, --until and --fresh are for a shadow: write --shadow <name>, too")
+	case f.Shadow == "":
+		return nil
+	case (f.From == "") == !f.FromStream:
+		return errors.New("--shadow wants a record: write --from <file>, or --from-stream")
+	case !f.Until.IsZero() && !f.Until.After(f.Since.Time):
+		return errors.New("--until is not after --since")
+	}
+	return oprun.ValidShadow(f.Shadow)
+}
+
+// within reports whether a message was stored in the time that is asked for.
+func (f *shadowFlags) within(m events.Message) bool {
+	return !m.StoredAt.Before(f.Since.Time) && (f.Until.IsZero() || m.StoredAt.Before(f.Until.Time))
+}
+
+var tallyColumns = []column[jobs.ShadowTally]{
+	{"RECORDS", func(t jobs.ShadowTally) string { return strconv.Itoa(t.Records) }},
+	{"REPEATED", func(t jobs.ShadowTally) string { return strconv.Itoa(t.Repeated) }},
+	{"NOT RUN", func(t jobs.ShadowTally) string { return strconv.Itoa(t.Refused) }},
+	{"SKIPPED", func(t jobs.ShadowTally) string { return strconv.Itoa(t.Skipped) }},
+}
+
+// playShadow plays the record, and shows how much of it there was.
+func (c *runCommand) playShadow(ctx context.Context, a *app) error {
+	declared, err := loadCatalog(c.Catalog)
+	if err != nil {
+		return err
+	}
+	return a.withLedger(ctx, func(ledger *oprun.Ledger) error {
+		records, source, closeRecords, err := c.records(ctx, a)
+		if err != nil {
+			return err
+		}
+		defer closeRecords()
+		shadow, err := jobs.NewShadow(ledger, declared, &jobs.Mux{}, jobs.ShadowConfig{
+			Name: c.Shadow, Fresh: c.Fresh, Source: source, Types: c.Types, Subjects: a.subjects(), Logger: a.log,
+		})
+		if err != nil {
+			return misuse("run", "%w", err)
+		}
+		tally, err := shadow.Run(ctx, records)
+		if err != nil {
+			return explainShadow(ctx, c.Shadow, err)
+		}
+		a.log.Info("the record was played", "shadow", c.Shadow)
+		return printOne(a, tally, tallyColumns)
+	})
+}
+
+// records opens what is to be played.
+func (c *runCommand) records(ctx context.Context, a *app) (records iter.Seq2[events.Message, error], source string, closeRecords func(), err error) {
+	if c.FromStream {
+		js, conn, err := a.jetStream(ctx)
+		if err != nil {
+			return nil, "", nil, err
+		}
+		return events.Read(ctx, js, a.Stream, events.Range{Since: c.Since.Time, Until: c.Until.Time}), "stream " + a.Stream, conn.Close, nil
+	}
+	file := io.ReadCloser(os.Stdin)
+	if c.From != "-" {
+		if file, err = os.Open(c.From); err != nil {
+			return nil, "", nil, &proc.Error{Code: proc.Usage, Err: fmt.Errorf("open the record: %w", err), Hint: "type: publisher record --help"}
+		}
+	}
+	return func(yield func(events.Message, error) bool) {
+		for m, err := range events.Records(file) {
+			if err != nil {
+				err = fmt.Errorf("%s: %w", c.From, err)
+			} else if !c.within(m) {
+				continue
+			}
+			if !yield(m, err) {
+				return
+			}
+		}
+	}, c.From, func() { _ = file.Close() }, nil
+}
+
+// explainShadow says what to type about an error of a shadow.
+func explainShadow(ctx context.Context, name string, err error) error {
+	switch _, unreadable := errors.AsType[*events.RecordError](err); {
+	case errors.Is(err, oprun.ErrShadowExists):
+		return &proc.Error{Code: proc.Failed, Err: err, Hint: "type: consumer run --shadow " + name + " --fresh …, to make it anew, or consumer shadow diff " + name}
+	case errors.Is(err, oprun.ErrNoShadow):
+		return &proc.Error{Code: proc.Failed, Err: err, Hint: "type: consumer shadow list"}
+	case errors.Is(err, oprun.ErrMayNotShadow):
+		return &proc.Error{Code: proc.Failed, Err: err, Hint: "type, as the database's owner: grant create on database <database> to <role>"}
+	case unreadable:
+		return &proc.Error{Code: proc.Usage, Err: err, Hint: "type: consumer run --shadow " + name + " --fresh …, with a whole record; of this one, what stands before that was played"}
+	}
+	return explainJetStream(ctx, err)
+}

@@ -1,0 +1,2 @@
+-- Decides: whether the effects of a handler could be committed.
+set constraints all immediate

@@ -1,0 +1,2 @@
+-- Records that all records were played.
+update oprun.shadow set finished_at = clock_timestamp()
