@@ -171,6 +171,9 @@ func (w *Worker) question(d *delivery) (q oprun.Delivery, err error) {
 		Identity: dedupe.Identity{Scope: d.job.Scope, Type: d.job.Type}, Input: d.job.Input, Trace: traceOf(&d.job),
 		Once: d.spec.job.IdentityMode == dedupe.OnceMode, Cools: d.spec.job.Cooldown > 0, Follows: d.spec.follows(),
 	}
+	if from := d.job.ReplayedFrom; from.Seq != 0 {
+		q.ReplayedFrom = from.String()
+	}
 	if d.job.RunID != uuid.Nil {
 		return q, nil // the row decides: its identity stands
 	}
