@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/trace"
 
 	"oprun.example/internal/proc"
@@ -25,6 +27,20 @@ type app struct {
 func (a *app) connect(ctx context.Context) (*nats.Conn, error) {
 	defer a.waiting("nats")()
 	return proc.ConnectNATS(ctx, a.nats(), a.log, a.ConnectTimeout)
+}
+
+// withJetStream runs do with a connection.
+func (a *app) withJetStream(ctx context.Context, do func(js jetstream.JetStream) error) error {
+	conn, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return fmt.Errorf("use jetstream: %w", err)
+	}
+	return do(js)
 }
 
 func (a *app) nats() proc.NATSConfig {

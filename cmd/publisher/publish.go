@@ -70,27 +70,13 @@ func (c *publishCommand) Run(ctx context.Context, a *app) error {
 	if c.Wait {
 		return c.publishAndWait(ctx, a, request)
 	}
-	return c.withJetStream(ctx, a, func(js jetstream.JetStream) error {
+	return a.withJetStream(ctx, func(js jetstream.JetStream) error {
 		r, _, err := c.publish(ctx, a, js, request)
 		if err != nil {
 			return err
 		}
 		return a.print(r)
 	})
-}
-
-// withJetStream runs do with a connection.
-func (c *publishCommand) withJetStream(ctx context.Context, a *app, do func(js jetstream.JetStream) error) error {
-	conn, err := a.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		return fmt.Errorf("use jetstream: %w", err)
-	}
-	return do(js)
 }
 
 // publish publishes the job and waits until the stream has it.

@@ -42,6 +42,8 @@ func TestScripts(t *testing.T) {
 			"ledger":   ledger,
 			"message":  message,
 			"topology": topology,
+			"waits":    waits,
+			"worker":   worker,
 		},
 	})
 }

@@ -38,7 +38,7 @@ func (c *publishCommand) publishAndWait(ctx context.Context, a *app, request eve
 		return err
 	}
 	defer closeLedger()
-	return c.withJetStream(ctx, a, func(js jetstream.JetStream) error {
+	return a.withJetStream(ctx, func(js jetstream.JetStream) error {
 		r, ack, err := c.publish(ctx, a, js, request)
 		if err != nil {
 			return err

@@ -21,7 +21,7 @@ func Logger(w io.Writer, format, level string) (*slog.Logger, error) {
 	if err != nil {
 		return nil, err
 	}
-	terminal := isTerminal(w)
+	terminal := IsTerminal(w)
 	if format == "" {
 		format = "json"
 		if terminal {
@@ -93,9 +93,9 @@ func parseLevel(level string) (slog.Level, error) {
 	}
 }
 
-// isTerminal takes every character device but the null device for one. That needs no system call of its own, and a
-// wrong guess costs a colour.
-func isTerminal(w io.Writer) bool {
+// IsTerminal reports whether somebody may look at w as it is written. It takes every character device but the null device for a
+// terminal: that needs no system call of its own, and a wrong guess costs a colour.
+func IsTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	if !ok {
 		return false

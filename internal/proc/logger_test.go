@@ -41,8 +41,8 @@ func TestLogger(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer null.Close()
-		if isTerminal(file) || isTerminal(null) {
-			t.Errorf("a terminal: file %t, null device %t", isTerminal(file), isTerminal(null))
+		if IsTerminal(file) || IsTerminal(null) {
+			t.Errorf("a terminal: file %t, null device %t", IsTerminal(file), IsTerminal(null))
 		}
 	})
 	t.Run("on a terminal it writes for people", func(t *testing.T) {

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"oprun.example/internal/proc"
+)
+
+const (
+	showEvery = 200 * time.Millisecond // on a terminal
+	logEvery  = 10 * time.Second       // elsewhere
+)
+
+// progress shows how far a command is: on a terminal as a line that is written over, elsewhere as a log line now and then.
+type progress struct {
+	*app
+	message         string // of the log line
+	terminal, shown bool
+	last            time.Time
+}
+
+func newProgress(a *app, message string) *progress {
+	return &progress{app: a, message: message, terminal: proc.IsTerminal(a.err), last: time.Now()}
+}
+
+// show tells it with these words on a terminal, and with these attributes in the log.
+func (p *progress) show(text string, attributes ...any) {
+	now := time.Now()
+	switch since := now.Sub(p.last); {
+	case p.terminal && since >= showEvery:
+		p.last, p.shown = now, true
+		fmt.Fprint(p.err, overwrite, text, "\r") // back to its start: a log line may come between
+	case !p.terminal && since >= logEvery:
+		p.last = now
+		p.log.Info(p.message, attributes...)
+	}
+}
+
+// overwrite goes to the start of the line and empties it.
+const overwrite = "\r\x1b[K"
+
+func (p *progress) clear() {
+	if p.shown {
+		fmt.Fprint(p.err, overwrite)
+	}
+}
