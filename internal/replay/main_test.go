@@ -56,7 +56,12 @@ type keyed struct {
 
 func newHouse(t testing.TB) *house {
 	t.Helper()
-	conn := must(devstack.Server(t).Connect())(t)
+	return houseOn(t, devstack.Server(t))
+}
+
+func houseOn(t testing.TB, server *devstack.NATS, options ...nats.Option) *house {
+	t.Helper()
+	conn := must(server.Connect(options...))(t)
 	t.Cleanup(conn.Close)
 	h := &house{t: t, js: must(jetstream.New(conn))(t), tenant: uuid.New()}
 	must(events.DefaultTopology().Apply(t.Context(), h.js, false))(t)

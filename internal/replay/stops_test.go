@@ -8,8 +8,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"oprun.example/internal/devstack"
 	"oprun.example/pkg/events"
 )
 
@@ -164,6 +167,20 @@ func TestReplayStopsWithThePlaceOfAnError(t *testing.T) {
 			t.Errorf("%q does not begin with %q", err, want)
 		}
 	})
+	t.Run("without_the_right_to_publish", func(t *testing.T) {
+		t.Parallel()
+		server := must(devstack.StartNATS(devstack.NATSConfig{Configure: readerBeside}))(t)
+		t.Cleanup(func() { check(t, server.Close()) })
+		h := houseOn(t, server, nats.UserInfo("all", "secret"))
+		reader := must(server.Connect(nats.UserInfo("reader", "secret"), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})))(t)
+		t.Cleanup(reader.Close)
+		h.js = must(jetstream.New(reader))(t)
+		source := these(h.recorded(1, 0), h.recorded(2, 0), h.recorded(3, 0))
+		err := h.stopsWith(source, Config{NoWait: true}, 0, "line 1: ", "may not publish here", "of 1 it is not known")
+		if !errors.Is(err, events.ErrNoAck) {
+			t.Errorf("without the right to publish: %v", err)
+		}
+	})
 	t.Run("without_the_consumer", func(t *testing.T) {
 		t.Parallel()
 		h := newHouse(t)
@@ -172,6 +189,16 @@ func TestReplayStopsWithThePlaceOfAnError(t *testing.T) {
 			t.Errorf("without its consumer: %v, and the stream has %d messages", err, h.state().Msgs)
 		}
 	})
+}
+
+// readerBeside gives a server a user who may do all, and one who may read streams and publish no job.
+func readerBeside(options *server.Options) {
+	options.Users = []*server.User{
+		{Username: "all", Password: "secret"},
+		{Username: "reader", Password: "secret", Permissions: &server.Permissions{
+			Publish: &server.SubjectPermission{Deny: []string{"jobs.>"}},
+		}},
+	}
 }
 
 // When the time to wait is up the report tells what has come to its end and what has not.
