@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"os"
 	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"oprun.example/pkg/events"
@@ -24,6 +26,19 @@ func waits(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%s does not have %d messages after %s", args[0], want, patience)
 		case <-tick.C:
 		}
+	}
+}
+
+// answers asks the script's database, and fails the script unless there is a row.
+func answers(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 1, "answers QUERY")
+	conn, err := pgx.Connect(context.Background(), ts.Getenv("DATABASE_URL"))
+	ts.Check(err)
+	defer func() { ts.Check(conn.Close(context.Background())) }()
+	tag, err := conn.Exec(context.Background(), args[0])
+	ts.Check(err)
+	if tag.RowsAffected() == 0 {
+		ts.Fatalf("no row: %s", args[0])
 	}
 }
 
