@@ -3,6 +3,7 @@ package replay
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -198,6 +199,45 @@ func readerBeside(options *server.Options) {
 		{Username: "reader", Password: "secret", Permissions: &server.Permissions{
 			Publish: &server.SubjectPermission{Deny: []string{"jobs.>"}},
 		}},
+	}
+}
+
+// rights gives a server a user who has those that docs/replay.md names, and no others.
+func rights(options *server.Options) {
+	options.Users = []*server.User{
+		{Username: "all", Password: "secret"},
+		{Username: "replayer", Password: "secret", Permissions: &server.Permissions{
+			Publish: &server.SubjectPermission{Allow: []string{
+				"jobs.>", "$JS.API.STREAM.INFO.JOBS", "$JS.API.DIRECT.GET.JOBS", "$JS.API.STREAM.MSG.GET.JOBS", "$JS.API.CONSUMER.INFO.JOBS.oprun",
+			}},
+			Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
+		}},
+	}
+}
+
+// What the page says a replay needs is enough.
+func TestReplayNeedsTheRightsOfThePageOnly(t *testing.T) {
+	t.Parallel()
+	page := string(must(os.ReadFile("../../docs/replay.md"))(t))
+	server := must(devstack.StartNATS(devstack.NATSConfig{Configure: rights}))(t)
+	t.Cleanup(func() { check(t, server.Close()) })
+	h := houseOn(t, server, nats.UserInfo("all", "secret"))
+	h.work(h.database)
+	h.publish(writes, `{"key": "a"}`)
+	h.drained(h.database)
+	refused := make(chan error, 8)
+	conn := must(server.Connect(nats.UserInfo("replayer", "secret"), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err })))(t)
+	t.Cleanup(conn.Close)
+	h.js = must(jetstream.New(conn))(t)
+	report := h.replay(h.database, Source{Messages: events.Read(t.Context(), h.js, "JOBS", events.Range{})}, Config{})
+	wantRows(t, report, "1 test.write already_done succeeded")
+	if len(refused) > 0 {
+		t.Errorf("it was refused %v", <-refused)
+	}
+	for _, right := range []string{"publish `jobs.>`", "$JS.API.STREAM.INFO.<stream>", "$JS.API.DIRECT.GET.<stream>", "$JS.API.STREAM.MSG.GET.<stream>", "$JS.API.CONSUMER.INFO.<stream>.<consumer>", "subscribe `_INBOX.>`"} {
+		if !strings.Contains(page, right) {
+			t.Errorf("docs/replay.md does not name %s", right)
+		}
 	}
 }
 
