@@ -80,6 +80,6 @@ func (m *moment) UnmarshalText(text []byte) error {
 }
 
 // misuseOf is the error of a command line of a subcommand that makes no sense.
-func misuseOf(command, format string, args ...any) error {
-	return &proc.Error{Code: proc.Usage, Err: fmt.Errorf(format, args...), Hint: "type: publisher " + command + " --help"}
+func misuseOf(command string, err error) error {
+	return &proc.Error{Code: proc.Usage, Err: err, Hint: "type: publisher " + command + " --help"}
 }

@@ -15,13 +15,12 @@ const (
 // progress shows how far a command is: on a terminal as a line that is written over, elsewhere as a log line now and then.
 type progress struct {
 	*app
-	message         string // of the log line
 	terminal, shown bool
 	last            time.Time
 }
 
-func newProgress(a *app, message string) *progress {
-	return &progress{app: a, message: message, terminal: proc.IsTerminal(a.err), last: time.Now()}
+func newProgress(a *app) *progress {
+	return &progress{app: a, terminal: proc.IsTerminal(a.err), last: time.Now()}
 }
 
 // show tells it with these words on a terminal, and with these attributes in the log.
@@ -33,7 +32,7 @@ func (p *progress) show(text string, attributes ...any) {
 		fmt.Fprint(p.err, overwrite, text, "\r") // back to its start: a log line may come between
 	case !p.terminal && since >= logEvery:
 		p.last = now
-		p.log.Info(p.message, attributes...)
+		p.log.Info("progress", attributes...)
 	}
 }
 

@@ -39,7 +39,7 @@ A record ends with a whole line, also when this program is killed.`
 // Run records.
 func (c *recordCommand) Run(ctx context.Context, a *app) error {
 	if err := errors.Join(c.validate(), a.subjects().Validate()); err != nil {
-		return misuseOf("record", "%w", err)
+		return misuseOf("record", err)
 	}
 	return a.withJetStream(ctx, func(js jetstream.JetStream) error {
 		stream, err := js.Stream(ctx, a.Stream) // before there is a file
@@ -50,7 +50,7 @@ func (c *recordCommand) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
-		t := &tape{app: a, js: js, stream: stream, filter: c.filter(a.subjects()), out: out, progress: newProgress(a, "recording")}
+		t := &tape{app: a, js: js, stream: stream, filter: c.filter(a.subjects()), out: out, progress: newProgress(a)}
 		err = t.record(ctx, c)
 		return errors.Join(explainStream(ctx, err), t.tell(c.File))
 	})
@@ -70,7 +70,7 @@ func (c *recordCommand) open(a *app) (io.WriteCloser, error) {
 		return nil, &proc.Error{Code: proc.Usage, Err: fmt.Errorf("%s is there already", c.File), Hint: "type another name, or --force to write over it"}
 	}
 	if err != nil {
-		return nil, misuseOf("record", "%w", err)
+		return nil, misuseOf("record", err)
 	}
 	return file, nil
 }
@@ -142,7 +142,7 @@ func (t *tape) pass(ctx context.Context, recorder *events.Recorder) (more bool, 
 	if wanted.ToSeq == 0 || wanted.ToSeq > last {
 		wanted.ToSeq = last
 	}
-	for m, err := range events.Read(ctx, t.js, t.app.Stream, wanted) {
+	for m, err := range events.Read(ctx, t.js, t.Stream, wanted) {
 		if err != nil {
 			return false, err
 		}

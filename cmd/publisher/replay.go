@@ -53,7 +53,7 @@ The exit code is 0 when everything came to its end, 4 when some messages were no
 func (c *replayCommand) Run(ctx context.Context, line *kong.Context, a *app) error {
 	fromStream := onCommandLine(line, "stream")
 	if err := errors.Join(c.check(fromStream), c.validate(), a.subjects().Validate()); err != nil {
-		return misuseOf("replay", "%w", err)
+		return misuseOf("replay", err)
 	}
 	ledger, closeLedger, err := a.ledger(ctx)
 	if err != nil {
@@ -109,7 +109,7 @@ func (c *replayCommand) replay(ctx context.Context, a *app, js jetstream.JetStre
 	if c.AsNew && !c.DryRun {
 		a.log.Info("replaying as new requests", "replay_id", config.ID)
 	}
-	progress := newProgress(a, "replaying")
+	progress := newProgress(a)
 	config.Progress = func(p replay.Progress) {
 		progress.show(replayed(p), "judged", p.Judged, "published", p.Published, "waiting", p.Waiting)
 	}
@@ -134,7 +134,7 @@ func (c *replayCommand) source(ctx context.Context, a *app, js jetstream.JetStre
 	}
 	info, err := os.Stat(c.File)
 	if err != nil {
-		return replay.Source{}, misuseOf("replay", "%w", err)
+		return replay.Source{}, misuseOf("replay", err)
 	}
 	return replay.Source{Messages: recordIn(c.File), Lines: true, Once: !info.Mode().IsRegular()}, nil
 }

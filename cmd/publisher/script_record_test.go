@@ -12,7 +12,7 @@ import (
 	"oprun.example/pkg/events"
 )
 
-// waits waits until a record, which somebody may be writing, holds n messages.
+// waits returns when a record, which somebody may be writing, holds n messages.
 func waits(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, 2, "waits FILE MESSAGES")
 	want, err := strconv.Atoi(args[1])

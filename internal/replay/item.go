@@ -69,23 +69,21 @@ func (r *replay) sighting(i *item) oprun.Sighting {
 	return s
 }
 
-// outgoing is the message as it is published. A message that is no job stays one, whatever is added to it.
-func (r *replay) outgoing(i *item, msgID string) (events.Message, error) {
+// outgoing is the message as it is published. What is no job stays none, whatever is added to it.
+func (r *replay) outgoing(i *item, msgID string) events.Message {
 	if !r.config.AsNew || i.refused != nil {
-		m := i.recorded.Again(msgID)
-		return m, r.stays(i, m)
+		return i.recorded.Again(msgID)
 	}
-	m := i.recorded.Anew(newRequest(r.config.ID, i.run), msgID).ReplayedFrom(i.recorded.Place())
-	return m, r.stays(i, m)
+	return i.recorded.Anew(newRequest(r.config.ID, i.run), msgID).ReplayedFrom(i.recorded.Place())
 }
 
-// stays reports that a job would be none any more: its headers have grown beyond what is taken.
-func (r *replay) stays(i *item, m events.Message) error {
+// stays reports whether what was a job is one still: its headers may have grown beyond what is taken.
+func (r *replay) stays(i *item, m events.Message) bool {
 	if i.refused != nil {
-		return nil
+		return true
 	}
 	_, err := r.decode(m)
-	return err
+	return err == nil
 }
 
 // newRequest is the id of the request that an as-new replay makes of all messages of a run: a UUID version 7 of the

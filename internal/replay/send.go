@@ -25,17 +25,17 @@ func (r *replay) send(ctx context.Context, i *item) error {
 	if err := wait(ctx, r.pace.due(r.progress.Judged, i.recorded)); err != nil {
 		return err
 	}
-	m, err := r.outgoing(i, r.msgID+strconv.Itoa(r.progress.Judged))
-	if err != nil {
+	m := r.outgoing(i, r.msgID+strconv.Itoa(r.progress.Judged))
+	if !r.stays(i, m) {
 		r.refuse(i, dedupe.HeaderInvalid)
 		return nil
 	}
 	pending, err := r.publisher.Send(ctx, m)
-	switch {
-	case events.Refused(err):
+	if events.Refused(err) {
 		r.refuse(i, dedupe.Oversize)
 		return nil
-	case err != nil:
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", i.at, err)
 	}
 	r.flying = append(r.flying, flight{pending, i.at, i.label})

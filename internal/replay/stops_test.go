@@ -3,17 +3,13 @@ package replay
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"oprun.example/internal/devstack"
 	"oprun.example/pkg/events"
 )
 
@@ -168,20 +164,6 @@ func TestReplayStopsWithThePlaceOfAnError(t *testing.T) {
 			t.Errorf("%q does not begin with %q", err, want)
 		}
 	})
-	t.Run("without_the_right_to_publish", func(t *testing.T) {
-		t.Parallel()
-		server := must(devstack.StartNATS(devstack.NATSConfig{Configure: readerBeside}))(t)
-		t.Cleanup(func() { check(t, server.Close()) })
-		h := houseOn(t, server, nats.UserInfo("all", "secret"))
-		reader := must(server.Connect(nats.UserInfo("reader", "secret"), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})))(t)
-		t.Cleanup(reader.Close)
-		h.js = must(jetstream.New(reader))(t)
-		source := these(h.recorded(1, 0), h.recorded(2, 0), h.recorded(3, 0))
-		err := h.stopsWith(source, Config{NoWait: true}, 0, "line 1: ", "may not publish here", "of 1 it is not known")
-		if !errors.Is(err, events.ErrNoAck) {
-			t.Errorf("without the right to publish: %v", err)
-		}
-	})
 	t.Run("without_the_consumer", func(t *testing.T) {
 		t.Parallel()
 		h := newHouse(t)
@@ -190,55 +172,6 @@ func TestReplayStopsWithThePlaceOfAnError(t *testing.T) {
 			t.Errorf("without its consumer: %v, and the stream has %d messages", err, h.state().Msgs)
 		}
 	})
-}
-
-// readerBeside gives a server a user who may do all, and one who may read streams and publish no job.
-func readerBeside(options *server.Options) {
-	options.Users = []*server.User{
-		{Username: "all", Password: "secret"},
-		{Username: "reader", Password: "secret", Permissions: &server.Permissions{
-			Publish: &server.SubjectPermission{Deny: []string{"jobs.>"}},
-		}},
-	}
-}
-
-// rights gives a server a user who has those that docs/replay.md names, and no others.
-func rights(options *server.Options) {
-	options.Users = []*server.User{
-		{Username: "all", Password: "secret"},
-		{Username: "replayer", Password: "secret", Permissions: &server.Permissions{
-			Publish: &server.SubjectPermission{Allow: []string{
-				"jobs.>", "$JS.API.STREAM.INFO.JOBS", "$JS.API.DIRECT.GET.JOBS", "$JS.API.STREAM.MSG.GET.JOBS", "$JS.API.CONSUMER.INFO.JOBS.oprun",
-			}},
-			Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
-		}},
-	}
-}
-
-// What the page says a replay needs is enough.
-func TestReplayNeedsTheRightsOfThePageOnly(t *testing.T) {
-	t.Parallel()
-	page := string(must(os.ReadFile("../../docs/replay.md"))(t))
-	server := must(devstack.StartNATS(devstack.NATSConfig{Configure: rights}))(t)
-	t.Cleanup(func() { check(t, server.Close()) })
-	h := houseOn(t, server, nats.UserInfo("all", "secret"))
-	h.work(h.database)
-	h.publish(writes, `{"key": "a"}`)
-	h.drained(h.database)
-	refused := make(chan error, 8)
-	conn := must(server.Connect(nats.UserInfo("replayer", "secret"), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err })))(t)
-	t.Cleanup(conn.Close)
-	h.js = must(jetstream.New(conn))(t)
-	report := h.replay(h.database, Source{Messages: events.Read(t.Context(), h.js, "JOBS", events.Range{})}, Config{})
-	wantRows(t, report, "1 test.write already_done succeeded")
-	if len(refused) > 0 {
-		t.Errorf("it was refused %v", <-refused)
-	}
-	for _, right := range []string{"publish `jobs.>`", "$JS.API.STREAM.INFO.<stream>", "$JS.API.DIRECT.GET.<stream>", "$JS.API.STREAM.MSG.GET.<stream>", "$JS.API.CONSUMER.INFO.<stream>.<consumer>", "subscribe `_INBOX.>`"} {
-		if !strings.Contains(page, right) {
-			t.Errorf("docs/replay.md does not name %s", right)
-		}
-	}
 }
 
 // When the time to wait is up the report tells what has come to its end and what has not.
