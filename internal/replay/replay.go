@@ -190,7 +190,7 @@ func newReplay(ctx context.Context, js jetstream.JetStream, ledger *oprun.Ledger
 }
 
 func (r *replay) run(ctx context.Context) error {
-	if err := r.survey(); err != nil {
+	if err := r.survey(ctx); err != nil {
 		return err
 	}
 	err := r.walk(ctx)

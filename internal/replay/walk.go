@@ -43,7 +43,7 @@ type messageOrError struct {
 }
 
 // survey reads everything once, if it can be read twice, before anything is published.
-func (r *replay) survey() error {
+func (r *replay) survey(ctx context.Context) error {
 	if r.source.Once {
 		return nil
 	}
@@ -52,7 +52,12 @@ func (r *replay) survey() error {
 		if next.err != nil {
 			return next.err
 		}
-		r.progress.Total++
+		if r.progress.Total++; r.progress.Total%maxBatch == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			r.tell()
+		}
 		if r.config.AsNew || r.config.SkipOld {
 			continue
 		}
