@@ -87,7 +87,7 @@ func verdictOf(report jobs.AuditReport) error {
 	}
 	hint := "type: consumer runs show <run>, and consumer deadletters list"
 	if report.Unaccounted > 0 {
-		hint = "type: nats stream get " + report.Stream + " <seq>, and publish again what was not done"
+		hint = fmt.Sprintf("type: nats stream get %s <seq>, ask again for what was not done, and then: nats stream rmm %[1]s <seq>", report.Stream)
 	}
 	return &proc.Error{
 		Code: proc.Partial, Hint: hint,

@@ -93,7 +93,8 @@ type runsRetryCommand struct {
 
 // Help is the longer text of --help.
 func (*runsRetryCommand) Help() string {
-	return "The old run stays as it is; the new one has its identity and its input, and names it in its context (retry_of). " +
+	return "The old run stays as it is; the new one has its identity and its input, and names it in its context (retry_of), as the old one names the new (retried_as). " +
+		"A run is tried again once, however often you type it: what has failed again is tried again by the new run's id. " +
 		"A run that came as a message and ended before its input was kept gets it back from the stream: only then is NATS needed."
 }
 
@@ -135,6 +136,9 @@ func (c *runsRetryCommand) fromStream(ctx context.Context, a *app, ledger *oprun
 func explainRetry(id uuid.UUID, err error) error {
 	if active, ok := errors.AsType[*oprun.ActiveRunError](err); ok {
 		return &proc.Error{Code: proc.Failed, Err: err, Hint: fmt.Sprintf("type: consumer runs watch %s, and then the same again; or first: consumer runs cancel %[1]s", active.RunID)}
+	}
+	if retried, ok := errors.AsType[*oprun.RetriedError](err); ok {
+		return &proc.Error{Code: proc.Failed, Err: err, Hint: fmt.Sprintf("type: consumer runs show %s, and retry that one if it has failed, too", retried.RunID)}
 	}
 	switch {
 	case errors.Is(err, oprun.ErrActive):

@@ -49,6 +49,7 @@ func TestScripts(t *testing.T) {
 			"inert":     inert,
 			"publish":   publishRaw,
 			"query":     query,
+			"remove":    remove,
 			"signal":    signal,
 			"until":     until,
 		},
@@ -197,6 +198,21 @@ func publishRaw(ts *testscript.TestScript, neg bool, args []string) {
 	ack, err := js.Publish(testOf(ts).Context(), args[0], []byte(args[1]))
 	ts.Check(err)
 	ts.Logf("stored as %d", ack.Sequence)
+}
+
+// remove takes a message out of the stream, as nats stream rmm does.
+func remove(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 1, "remove SEQUENCE")
+	seq, err := strconv.ParseUint(args[0], 10, 64)
+	ts.Check(err)
+	conn, err := nats.Connect(ts.Getenv("NATS_URL"))
+	ts.Check(err)
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	ts.Check(err)
+	stream, err := js.Stream(testOf(ts).Context(), "JOBS")
+	ts.Check(err)
+	ts.Check(stream.SecureDeleteMsg(testOf(ts).Context(), seq))
 }
 
 // build builds the program in a folder of the repository, as its users would: without the race detector.

@@ -68,6 +68,9 @@ func (c *execCommand) Run(ctx context.Context, to streams) (err error) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, to.out, to.err
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	err = cmd.Run()
+	if cmd.ProcessState != nil && cmd.ProcessState.Success() {
+		return nil // although we may have asked it to stop, which Run counts as an error
+	}
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() > 0 {
 		return &proc.Error{Code: proc.Code(exit.ExitCode()), Err: fmt.Errorf("%s: %w", line[0], err)}
 	}

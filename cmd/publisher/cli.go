@@ -14,9 +14,10 @@ import (
 type cli struct {
 	settings
 
-	Publish publishCommand `cmd:"" help:"Publish one job and wait until the stream, or the ledger, has it."`
-	Record  recordCommand  `cmd:"" help:"Write the messages of the stream to a file, as they are stored."`
-	Replay  replayCommand  `cmd:"" help:"Publish recorded messages again, and tell what became of each."`
+	Publish   publishCommand `cmd:"" help:"Publish one job and wait until the stream, or the ledger, has it."`
+	Record    recordCommand  `cmd:"" help:"Write the messages of the stream to a file, as they are stored."`
+	Replay    replayCommand  `cmd:"" help:"Publish recorded messages again, and tell what became of each."`
+	Catalogue catalogCommand `cmd:"" name:"catalog" help:"Check and describe the catalogue."`
 }
 
 // settings are what every subcommand may be told.

@@ -45,8 +45,8 @@ var plan = map[string]row{
 	"pkg/events":        {[]string{"pkg/dedupe"}, []string{natsGo, uuid, rfc8785, traces, traceAttr, traceCodes, traceWire, zstd}},
 	"pkg/oprun":         {[]string{"pkg/dedupe", "internal/failpoint"}, []string{pgx, uuid}},
 	"pkg/catalog":       {[]string{"pkg/dedupe"}, []string{yaml, jsonSchema, cron}},
-	"pkg/jobs":          {[]string{"pkg/events", "pkg/oprun", "pkg/catalog", "internal/failpoint"}, []string{natsGo, pgx, prometheus, uuid, traces, traceAttr, traceCodes}},
-	"pkg/jobs/jobstest": {[]string{"pkg/jobs"}, []string{natsGo, pgx, prometheus, uuid}},
+	"pkg/jobs":          {[]string{"pkg/events", "pkg/oprun", "pkg/catalog", "internal/failpoint", "internal/rig"}, []string{natsGo, pgx, prometheus, uuid, traces, traceAttr, traceCodes}},
+	"pkg/jobs/jobstest": {[]string{"pkg/jobs", "internal/devstack"}, []string{natsGo, pgx, uuid}},
 	"internal/remote":   {[]string{"pkg/jobs"}, nil},
 	"internal/admin":    {[]string{"pkg/oprun", "pkg/catalog"}, []string{prometheus, clientData, uuid}},
 	"internal/proc":     {[]string{"pkg/oprun"}, []string{natsGo, pgx, tint, kong}},
@@ -55,18 +55,20 @@ var plan = map[string]row{
 	"internal/demo":     {[]string{"internal/devstack", "internal/remote", "pkg/jobs"}, []string{natsGo, pgx, prometheus, uuid}},
 	"internal/torture":  {[]string{"internal/devstack", "pkg/jobs"}, []string{natsGo, pgx, prometheus, uuid}},
 	"internal/replay":   {[]string{"pkg/events", "pkg/oprun"}, []string{natsGo, uuid}},
+	"internal/asyncapi": {[]string{"pkg/oprun", "pkg/events", "pkg/catalog"}, []string{yaml}},
 	"internal/arch":     {nil, nil},
 	"internal/model":    {nil, nil}, // the protocol from its description: it shares no code with what it judges
 	"migrations":        {nil, []string{pgx}},
 
 	"internal/failpoint": {nil, nil},
+	"internal/rig":       {[]string{"pkg/oprun"}, []string{pgx, uuid}},
 	"internal/crash":     {nil, nil}, // tests only
 	"internal/promtest":  {nil, nil}, // tests only
 
 	"internal/deploytest": {nil, nil}, // tests only
 
 	"cmd/consumer":  {[]string{"internal/admin", "internal/remote", "internal/otlp", "internal/proc", "pkg/jobs", "migrations"}, []string{kong, natsGo, pgx, prometheus, uuid, traces, tracePgx}},
-	"cmd/publisher": {[]string{"internal/otlp", "internal/proc", "internal/replay", "pkg/jobs"}, []string{kong, natsGo, pgx, uuid, traces}},
+	"cmd/publisher": {[]string{"internal/asyncapi", "internal/otlp", "internal/proc", "internal/replay", "pkg/jobs"}, []string{kong, natsGo, pgx, uuid, traces}},
 	"cmd/dev":       {[]string{"internal/demo", "internal/torture", "internal/proc"}, []string{kong, natsGo, pgx}},
 }
 
@@ -177,8 +179,8 @@ var links = []struct {
 	never   []string
 	because string
 }{
-	{"cmd/consumer", []string{module + "/internal/devstack", natsServer}, "a shipped binary holds no embedded server"},
-	{"cmd/publisher", []string{module + "/internal/devstack", natsServer}, "a shipped binary holds no embedded server"},
+	{"cmd/consumer", []string{module + "/internal/devstack", natsServer, module + "/pkg/jobs/jobstest"}, "a shipped binary holds no embedded server, and no bench"},
+	{"cmd/publisher", []string{module + "/internal/devstack", natsServer, module + "/pkg/jobs/jobstest"}, "a shipped binary holds no embedded server, and no bench"},
 	{"pkg/events", []string{pgx, prometheus}, "a program that only publishes links no database and no metrics"},
 	{"pkg/catalog", []string{pgx, prometheus}, "a program that only publishes links no database and no metrics"},
 	{"pkg/jobs", []string{otel + "/sdk", otel + "/exporters"}, "a program chooses for itself how its spans get out"},

@@ -26,12 +26,12 @@ var may = map[string][]string{
 	"oprun_publisher": {
 		"confirm_wait", "ensure_follow_up", "ensure_lent", "ensure_made", "ensure_new", "ensure_past", "ensure_queued", "ensure_running", "fire",
 		"forgotten", "horizon", "lend_input", "memory", "reconcile_candidates", "record_delivery", "run", "runs", "runs_active", "runs_by_id", "scope", "schema_version",
-		"tenants", "workspaces",
+		"stats_stale", "tenants", "workspaces",
 	},
 	"oprun_reader": {
 		"account", "attempts", "ensure_made", "ensure_past", "ensure_running", "forgotten", "horizon", "last_fire", "late",
 		"memory", "run", "runs", "runs_active", "runs_by_id", "runs_floor", "runs_succeeded", "runs_unwell", "runs_unwell_in_scope",
-		"schema_version", "scope", "stats_due", "stats_stale", "stats_unwell", "tenants", "twins", "workspaces",
+		"schema_version", "scope", "stats_due", "stats_stale", "stats_stale_many", "stats_unwell", "tenants", "twins", "workspaces",
 	},
 }
 

@@ -26,6 +26,8 @@ type apt struct {
 // aptConfig is read after the machine's own settings (proxies and the like), which it keeps but for these.
 const aptConfig = `// Hooks would empty the machine's cache and talk to its services.
 #clear APT::Update;
+// What is installed here is no reason to want another version than the sources have.
+Dir::State::status "%[1]s/status";
 Dir::State::lists "%[1]s/lists/";
 Dir::Cache "%[1]s/cache/";
 // Root would read and write as another user, who may not enter this folder.
@@ -45,6 +47,9 @@ func (p places) newApt(dir string) (*apt, error) {
 		if err := os.MkdirAll(filepath.Join(dir, needed), 0o755); err != nil {
 			return nil, err
 		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "status"), nil, 0o644); err != nil {
+		return nil, err
 	}
 	first, last := filepath.Join(dir, "first.conf"), filepath.Join(dir, "last.conf")
 	settings := fmt.Sprintf(aptConfig, dir)
@@ -93,36 +98,37 @@ func newestServer(ctx context.Context, a *apt) (string, error) {
 	return prefix + strconv.Itoa(newest), nil
 }
 
-// libraries lists the packages of shared libraries that a package needs, at any depth. The C library stays the
-// machine's: two of them in one process do not work. The compiler's library is for JIT alone, and large.
-func (a *apt) libraries(ctx context.Context, of string) ([]string, error) {
+// needs lists the packages that a package needs, at any depth, as far as they are wanted.
+func (a *apt) needs(ctx context.Context, of string, wanted func(name string) bool) ([]string, error) {
 	out, err := a.run(ctx, a.aptCache, "depends", "--recurse", "--no-recommends", "--no-suggests", "--no-conflicts",
 		"--no-breaks", "--no-replaces", "--no-enhances", of)
 	if err != nil {
 		return nil, err
 	}
 	needs := parseDepends(out)
-	wanted := map[string]bool{}
+	found := map[string]bool{}
 	for queue := []string{of}; len(queue) > 0; queue = queue[1:] {
 		for _, name := range needs[queue[0]] {
-			if isLibrary(name) && !wanted[name] {
-				wanted[name] = true
+			if wanted(name) && !found[name] {
+				found[name] = true
 				queue = append(queue, name)
 			}
 		}
 	}
-	if len(wanted) == 0 {
+	if len(found) == 0 {
 		return nil, fmt.Errorf("%s names no libraries", of)
 	}
-	return slices.Sorted(maps.Keys(wanted)), nil
+	return slices.Sorted(maps.Keys(found)), nil
 }
 
+// isLibrary tells packages of shared libraries. The C library stays the machine's: two of them in one process do not
+// work. The compiler's library is for JIT alone, and large.
 func isLibrary(name string) bool {
 	return strings.HasPrefix(name, "lib") && name != "libc6" && !strings.HasPrefix(name, "libllvm") && !strings.HasPrefix(name, "libperl")
 }
 
-// parseDepends reads what apt-cache depends prints: a package, then its needs, indented. Names in angle brackets are
-// virtual and left out.
+// parseDepends reads what apt-cache depends prints: a package, then its needs, indented. A name in angle brackets is
+// virtual; those who provide it follow, indented further, and are taken in its place.
 func parseDepends(out string) map[string][]string {
 	needs := map[string][]string{}
 	var current string
@@ -132,7 +138,12 @@ func parseDepends(out string) map[string][]string {
 			current = line
 			continue
 		}
-		if _, name, ok := strings.Cut(line, "epends: "); ok && !strings.HasPrefix(name, "<") {
+		_, name, need := strings.Cut(line, "epends: ")
+		provider := strings.HasPrefix(line, "    ")
+		if provider {
+			name = strings.TrimSpace(line)
+		}
+		if (need || provider) && !strings.HasPrefix(name, "<") {
 			needs[current] = append(needs[current], name)
 		}
 	}

@@ -140,7 +140,7 @@ const installHint = "type: export OPRUN_PG_BIN=<a folder with postgres and initd
 // unpacked returns our own copy of the distribution's PostgreSQL, and makes it when there is none.
 func (p places) unpacked(ctx context.Context, as account, missing *MissingError) (found binaries, err error) {
 	err = p.privateCopy(ctx, packaged{
-		name: "PostgreSQL", folder: "postgresql", hint: installHint, choose: newestServer, libraries: true,
+		name: "PostgreSQL", folder: "postgresql", hint: installHint, choose: newestServer, needs: isLibrary,
 		runs: func(ctx context.Context, tree string) (err error) {
 			found, err = probeTree(ctx, tree, as)
 			return err

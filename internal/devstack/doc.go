@@ -1,5 +1,5 @@
 // Package devstack runs a private Postgres and an in-process NATS server with JetStream, for tests and for cmd/dev; and a
-// Prometheus, for tests of what is written for it.
+// Prometheus, and Node with npm's packages, for tests of what is written for them.
 //
 // Everything it starts is a child of this process or lives inside it, listens on a unix socket or on the loopback
 // address, keeps its files in one temporary folder, and is gone after Close. A process that is killed outright leaves

@@ -54,7 +54,7 @@ func (p places) findSystemd(ctx context.Context) (found systemdAnalyze, err erro
 		return found, fmt.Errorf("look for systemd-analyze: %w", context.Cause(ctx))
 	}
 	err = p.privateCopy(ctx, packaged{
-		name: "systemd", folder: "systemd", hint: systemdHint, libraries: true,
+		name: "systemd", folder: "systemd", hint: systemdHint, needs: isLibrary,
 		choose: func(context.Context, *apt) (string, error) { return "systemd", nil },
 		runs: func(ctx context.Context, tree string) error {
 			found = systemdIn(tree)

@@ -36,8 +36,10 @@ type packaged struct {
 	choose func(context.Context, *apt) (string, error)
 	// runs tries the programs of an unpacked copy.
 	runs func(ctx context.Context, tree string) error
-	// libraries brings the shared libraries that the machine may lack.
-	libraries bool
+	// needs picks, of all that the package depends on, what comes along when the package alone does not run; nil: nothing.
+	needs func(name string) bool
+	// prepare makes an unpacked tree fit to run where it is; nil when it already does.
+	prepare func(tree string) error
 }
 
 // privateCopy finds our own copy of what a package holds, and makes it when there is none. The last call of wanted.runs
@@ -101,10 +103,12 @@ func (p places) ownCopy(ctx context.Context, cache string, wanted packaged) erro
 	return wanted.runs(ctx, target)
 }
 
+// unfinished begins the name of a folder that becomes a copy.
+const unfinished = "unfinished-"
+
 // makeCopy builds the copy beside its place and renames it there once it has been seen to run: a killed process leaves
 // something that nobody takes for a copy, and that the next one removes.
 func (p places) makeCopy(ctx context.Context, cache, target string, wanted packaged) error {
-	const unfinished = "unfinished-"
 	stale, _ := filepath.Glob(filepath.Join(cache, unfinished+"*"))
 	for _, dir := range stale {
 		if err := os.RemoveAll(dir); err != nil {
@@ -131,7 +135,7 @@ func (p places) makeCopy(ctx context.Context, cache, target string, wanted packa
 	return os.Rename(tree, target)
 }
 
-// fill unpacks the package, and the libraries it needs when the machine lacks some of them.
+// fill unpacks the package, and what it needs when it does not run without.
 func (p places) fill(ctx context.Context, work, tree string, wanted packaged) error {
 	apt, err := p.newApt(filepath.Join(work, "apt"))
 	if err != nil {
@@ -146,17 +150,26 @@ func (p places) fill(ctx context.Context, work, tree string, wanted packaged) er
 	if err := apt.unpack(ctx, tree, name); err != nil {
 		return errors.Join(err, updateErr)
 	}
-	if err := wanted.runs(ctx, tree); err == nil || !wanted.libraries {
+	if err := wanted.try(ctx, tree); err == nil || wanted.needs == nil {
 		return err
 	}
-	libraries, err := apt.libraries(ctx, name)
+	needed, err := apt.needs(ctx, name, wanted.needs)
 	if err != nil {
 		return err
 	}
-	if err := apt.unpack(ctx, tree, libraries...); err != nil {
+	if err := apt.unpack(ctx, tree, needed...); err != nil {
 		return err
 	}
-	return wanted.runs(ctx, tree)
+	return wanted.try(ctx, tree)
+}
+
+func (w packaged) try(ctx context.Context, tree string) error {
+	if w.prepare != nil {
+		if err := w.prepare(tree); err != nil {
+			return err
+		}
+	}
+	return w.runs(ctx, tree)
 }
 
 // libraryPath lists the folders of a copy that hold libraries.

@@ -47,6 +47,12 @@ case "$2" in
 		chmod +x "$3/usr/bin/$name"
 	done
 	exit 0;;
+*/npm.deb|*/node-*.deb) exit 0;;
+*/nodejs.deb)
+	mkdir -p "$3/usr/bin" "$3/usr/share/nodejs"
+	printf '#!/bin/sh\ncase "$1" in *npm-cli.js) echo 9.2.0;; *) echo v18.20.4;; esac\n' > "$3/usr/bin/node"
+	chmod +x "$3/usr/bin/node"
+	exit 0;;
 */systemd.deb)
 	mkdir -p "$3/usr/bin"
 	printf '#!/bin/sh\necho "systemd 252 (252.38-1)"\n' > "$3/usr/bin/systemd-analyze"
@@ -242,7 +248,7 @@ libpq5
 <debconf-2.0>
 `
 	want := map[string][]string{
-		"postgresql-15": {"postgresql-client-15", "libssl3", "libpq5"},
+		"postgresql-15": {"postgresql-client-15", "debconf", "libssl3", "libpq5"},
 		"libpq5":        {"libldap-2.5-0"},
 	}
 	if diff := cmp.Diff(want, parseDepends(out)); diff != "" {

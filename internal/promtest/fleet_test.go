@@ -54,7 +54,7 @@ func startFleet(t *testing.T) *fleet {
 		}
 	})
 	dir := t.TempDir()
-	f := &fleet{binary: buildConsumer(t), server: server}
+	f := &fleet{binary: build(t, "consumer"), server: server}
 	f.env = append(os.Environ(), "DATABASE_URL="+devstack.Database(t), "NATS_URL="+server.URL(), "NATS_CREDS=",
 		"OPRUN_METRICS_LISTEN=127.0.0.1:0", "OPRUN_AUDIT_EVERY=1s", "OPRUN_LOG_FORMAT=text",
 		"OPRUN_CATALOG="+filepath.Join(dir, "jobs.yaml"), fmt.Sprintf("OPRUN_CONCURRENCY=%d", concurrency))
@@ -78,10 +78,11 @@ func startFleet(t *testing.T) *fleet {
 	return f
 }
 
-func buildConsumer(t *testing.T) string {
+// build makes one of the shipped programs, as it is shipped.
+func build(t *testing.T, program string) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "consumer")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "oprun.example/cmd/consumer").CombinedOutput(); err != nil {
+	binary := filepath.Join(t.TempDir(), program)
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "oprun.example/cmd/"+program).CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	return binary

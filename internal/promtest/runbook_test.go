@@ -73,19 +73,22 @@ func TestTheRunBookRefersToWhatIsThere(t *testing.T) {
 	}
 }
 
-// everyCommandExists asks the shipped binary to explain each command line of the run book. It reads the line before it
-// explains, so an unknown subcommand or flag is an error.
-func everyCommandExists(t *testing.T, binary string) {
+// everyCommandExists asks the shipped binaries to explain each command line of the run book. They read the line before they
+// explain, so an unknown subcommand or flag is an error.
+func everyCommandExists(t *testing.T, consumer string) {
 	t.Helper()
-	placeholders := strings.NewReplacer("<type>", "orders.place", "<tenant>", anyID, "<run>", anyID, "<letter>", anyID, "<size>", "10GB")
+	publisher := build(t, "publisher")
+	placeholders := strings.NewReplacer("<type>", "orders.place", "<tenant>", anyID, "<run>", anyID, "<letter>", anyID, "<size>", "10GB",
+		"<day>", "2026-01-31", "<seq>", "7")
 	tried := 0
 	for _, line := range commands(t) {
 		if strings.Contains(line, "<") {
 			line = placeholders.Replace(line)
 		}
-		cmd := exec.CommandContext(t.Context(), "sh", "-c", `consumer() { "$CONSUMER" "$@"; }; `+line+" --help")
-		cmd.Env = []string{"CONSUMER=" + binary, "PATH=/usr/bin:/bin"}
-		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "Usage: consumer ") {
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", `consumer() { "$CONSUMER" "$@"; }; publisher() { "$PUBLISHER" "$@"; }; `+line+" --help")
+		cmd.Env = []string{"CONSUMER=" + consumer, "PUBLISHER=" + publisher, "PATH=/usr/bin:/bin"}
+		name, _, _ := strings.Cut(line, " ")
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "Usage: "+name+" ") {
 			t.Errorf("%s: %s: %v\n%s", runbook, line, err, out)
 		}
 		tried++
@@ -97,15 +100,21 @@ func everyCommandExists(t *testing.T, binary string) {
 
 const anyID = "6f9619ff-8b86-4d01-b42d-00c04fc964ff"
 
-// commands returns each of the consumer's command lines once, without what they are piped into.
+// commands returns each command line of ours once: those in a pipeline, and behind xargs, by themselves.
 func commands(t *testing.T) []string {
 	t.Helper()
 	var lines []string
 	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(read(t, runbook), -1) {
 		for line := range strings.Lines(block[1]) {
-			line, _, _ = strings.Cut(strings.TrimSpace(line), " | ")
-			if strings.HasPrefix(line, "consumer ") {
-				lines = append(lines, line)
+			for part := range strings.SplitSeq(strings.TrimSpace(line), " | ") {
+				part = strings.TrimPrefix(part, "xargs -n 1 ")
+				part, _, _ = strings.Cut(part, " >")
+				if part == "consumer runs retry" {
+					part += " <run>" // which xargs adds
+				}
+				if strings.HasPrefix(part, "consumer ") || strings.HasPrefix(part, "publisher ") {
+					lines = append(lines, part)
+				}
 			}
 		}
 	}

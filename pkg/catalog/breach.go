@@ -76,14 +76,17 @@ func names(list []string) string {
 	return strings.Join(list, ", ")
 }
 
-// pointer spells a place in the value; names in it are the sender's and are cut to what a log line can hold.
+var escapedToken = strings.NewReplacer("~", "~0", "/", "~1")
+
+// pointer spells a place in the value as a JSON pointer (RFC 6901); names in it are the sender's and are cut to what a
+// log line can hold.
 func pointer(location []string) string {
 	if len(location) == 0 {
 		return "(the whole)"
 	}
 	var b strings.Builder
 	for _, name := range location {
-		b.WriteString("/" + printable(name))
+		b.WriteString("/" + escapedToken.Replace(printable(name)))
 	}
 	return b.String()
 }

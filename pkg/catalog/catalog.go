@@ -18,6 +18,7 @@ type Catalog struct {
 	Handlers  map[string]Handler  // by job type; a type handled in Go has none
 
 	aliases map[string]string // CloudEvents type → job type
+	source  source
 }
 
 // Load reads the catalogue file at path. The schemas it names are read from the file's folder and below.
@@ -50,6 +51,7 @@ func (r *report) check(declared Catalog, schemas fs.FS) (*Catalog, error) {
 		Schedules: make(map[string]Schedule, len(declared.Schedules)),
 		Handlers:  make(map[string]Handler, len(declared.Handlers)),
 		aliases:   map[string]string{},
+		source:    r.source,
 	}
 	r.builtins(c, declared)
 	for _, jobType := range slices.Sorted(maps.Keys(declared.Jobs)) {

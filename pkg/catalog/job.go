@@ -32,7 +32,8 @@ type Job struct {
 	StaleAfter       StaleAfter
 	Counts           []string // the summary keys that this type adds to the standard set
 
-	schema *jsonschema.Schema
+	schema      *jsonschema.Schema
+	schemaFiles map[string]any // what it was compiled from, by path
 }
 
 // Retry says how often a job is tried and how long it waits in between: exponential from Initial up to Max, with

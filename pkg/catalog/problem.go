@@ -102,10 +102,15 @@ func (r *report) err() error {
 	if len(r.problems) == 0 {
 		return nil
 	}
+	r.sort()
+	return r.problems
+}
+
+// sort puts the problems in the order of their lines.
+func (r *report) sort() {
 	slices.SortStableFunc(r.problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Field, b.Field))
 	})
-	return r.problems
 }
 
 // printable makes a name or a value that somebody else wrote fit into a line.

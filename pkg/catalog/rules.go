@@ -35,7 +35,7 @@ func (r *report) job(jobType string, j Job, schemas fs.FS) Job {
 	r.limits(at, j)
 	r.counts(at+".counts", j.Counts)
 	if j.Schema != "" {
-		j.schema = r.schema(at, j, schemas)
+		j.schema, j.schemaFiles = r.schema(at, j, schemas)
 		r.secrets(at, j)
 	}
 	return j

@@ -16,8 +16,12 @@ import (
 // schemaRoot stands for the folder of schemas, so that a $ref from one file to another stays within it.
 const schemaRoot = "file:///"
 
-// schemaFiles loads schemas by URL from that folder and from nowhere else: a catalogue means the same offline.
-type schemaFiles struct{ files fs.FS }
+// schemaFiles loads schemas by URL from that folder and from nowhere else: a catalogue means the same offline. It keeps
+// what it has loaded.
+type schemaFiles struct {
+	files  fs.FS
+	loaded map[string]any // by path
+}
 
 // Load implements jsonschema.URLLoader.
 func (s schemaFiles) Load(address string) (any, error) {
@@ -28,36 +32,39 @@ func (s schemaFiles) Load(address string) (any, error) {
 	if s.files == nil {
 		return nil, fs.ErrNotExist
 	}
-	text, err := fs.ReadFile(s.files, strings.TrimPrefix(u.Path, "/"))
+	path := strings.TrimPrefix(u.Path, "/")
+	text, err := fs.ReadFile(s.files, path)
 	if err != nil {
 		return nil, err
 	}
-	return jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	s.loaded[path], err = jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	return s.loaded[path], err
 }
 
-// schema compiles a job's schema.
-func (r *report) schema(at string, j Job, files fs.FS) *jsonschema.Schema {
+// schema compiles a job's schema. With it come the files that it is made of.
+func (r *report) schema(at string, j Job, files fs.FS) (*jsonschema.Schema, map[string]any) {
 	if !fs.ValidPath(j.Schema) {
 		r.breaks(at+".schema", "%.100q is no path below the catalogue's folder: write it with / and without .. or a leading /", j.Schema)
-		return nil
+		return nil, nil
 	}
-	schema, err := compile(j.Schema, files)
+	loader := schemaFiles{files, map[string]any{}}
+	schema, err := compile(j.Schema, loader)
 	switch {
 	case err != nil:
 		r.breaks(at+".schema", "%s", schemaFault(j.Schema, err))
-		return nil
+		return nil, nil
 	case schema.DraftVersion != 2020:
 		r.breaks(at+".schema", "%s is of draft %d: write it for 2020-12", j.Schema, schema.DraftVersion)
-		return nil
+		return nil, nil
 	}
-	return schema
+	return schema, loader.loaded
 }
 
-func compile(path string, files fs.FS) (*jsonschema.Schema, error) {
+func compile(path string, loader schemaFiles) (*jsonschema.Schema, error) {
 	compiler := jsonschema.NewCompiler()
 	compiler.AssertFormat()
 	compiler.DefaultDraft(jsonschema.Draft2020)
-	compiler.UseLoader(schemaFiles{files})
+	compiler.UseLoader(loader)
 	address := url.URL{Scheme: "file", Path: "/" + path}
 	return compiler.Compile(address.String())
 }

@@ -105,6 +105,45 @@ func TestRulesWithoutAKeywordOfTheirOwnAreNamed(t *testing.T) {
 	}
 }
 
+// What stands between the slashes of a place is spelt as RFC 6901 wants it, or a name with a slash would be two.
+func TestPlacesAreJSONPointers(t *testing.T) {
+	t.Parallel()
+	job, err := withSchema(t, `{"additionalProperties": {"type": ["object", "array"], "additionalProperties": {"minimum": 2}, "items": false}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for input, want := range map[string]string{
+		`{"a/b":{"c~d":1}}`: "/a~1b/c~0d: minimum", `{"":{"":1}}`: "//: minimum", `{"a":[1]}`: "/a/0: nothing passes items", `{"~1":1}`: "/~01: type is number, want array or object",
+	} {
+		if err := job.ValidateInput([]byte(input)); err == nil || err.Error() != "input breaks s.json: "+want {
+			t.Errorf("%s: %v, want %s", input, err, want)
+		}
+	}
+}
+
+// A format is a rule and no remark: each of these is asserted, and named when it is broken.
+func TestFormatsAreAsserted(t *testing.T) {
+	t.Parallel()
+	for format, values := range map[string]struct{ good, bad string }{
+		"date-time": {"2026-03-29T01:00:00+02:00", "2026-03-29 01:00"}, "date": {"2024-02-29", "2026-02-29"}, "time": {"01:00:00Z", "25:00:00Z"},
+		"duration": {"PT15M", "15m"}, "uuid": {"8b1f5c1e-6a43-4a5e-9d55-0d6c2f5c9a11", "8b1f5c1e6a434a5e9d550d6c2f5c9a11"},
+		"email": {"ada@example.com", "ada at example.com"}, "hostname": {"example.com", "-example-.com"}, "ipv4": {"10.0.0.7", "10.0.0.256"},
+		"ipv6": {"::1", "::g"}, "uri": {"https://example.com/a?b", "/a?b"}, "uri-reference": {"/a?b", `\\a`}, "json-pointer": {"/a~1b", "/a~b"},
+		"regex": {"^a$", "(a"},
+	} {
+		job, err := withSchema(t, `{"properties": {"p": {"format": "`+format+`"}}}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := job.ValidateInput([]byte(`{"p":"` + values.good + `"}`)); err != nil {
+			t.Errorf("%s %q: %v", format, values.good, err)
+		}
+		if err := job.ValidateInput([]byte(`{"p":"` + values.bad + `"}`)); err == nil || err.Error() != "input breaks s.json: /p: format "+format {
+			t.Errorf("%s %q: %v", format, values.bad, err)
+		}
+	}
+}
+
 // An error text goes to logs and dead letters: it holds no value of the input and fits into a line.
 func TestErrorTextsAreBoundedAndHoldNoValues(t *testing.T) {
 	t.Parallel()

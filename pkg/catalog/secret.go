@@ -57,7 +57,7 @@ func inPlace(s *jsonschema.Schema) []*jsonschema.Schema {
 
 // everywhere lists the schemas that speak of the same value as s or of a part of it.
 func everywhere(s *jsonschema.Schema) []*jsonschema.Schema {
-	list := append(inPlace(s), s.Items2020, s.Contains, s.UnevaluatedItems, s.UnevaluatedProperties)
+	list := append(inPlace(s), s.Items2020, s.Contains, s.UnevaluatedItems, s.UnevaluatedProperties, s.PropertyNames, s.ContentSchema)
 	list = append(list, s.PrefixItems...)
 	list = slices.AppendSeq(list, maps.Values(s.Properties))
 	list = slices.AppendSeq(list, maps.Values(s.PatternProperties))

@@ -17,7 +17,7 @@ var (
 
 	// ErrStreamFull says that the stream has reached its limit and, as it should, refuses new messages rather than
 	// delete old ones.
-	ErrStreamFull = errors.New("the stream is full and discards new messages: raise max_bytes, or let consumers catch up")
+	ErrStreamFull = errors.New("the stream is full and refuses new messages: raise max_bytes (what it holds leaves it by age only, done or not)")
 
 	// ErrNoAck says that the stream may or may not have the message.
 	ErrNoAck = errors.New("no acknowledgement: the broker is away or slow, or this user may not publish here " +

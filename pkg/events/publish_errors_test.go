@@ -76,7 +76,7 @@ func TestPublish_fails(t *testing.T) {
 		publisher := NewPublisher(js, PublisherConfig{})
 		mustPublish(t, publisher, Request{Identity: identity(t), Input: filled(MaxInputBytes)})
 		_, err := publisher.Publish(deadline(t), Request{Identity: identity(t), Input: filled(MaxInputBytes)})
-		wantPublishError(t, err, ErrStreamFull, "max_bytes")
+		wantPublishError(t, err, ErrStreamFull, "raise max_bytes (what it holds leaves it by age only, done or not)")
 	})
 	t.Run("on_a_closed_connection", func(t *testing.T) {
 		t.Parallel()

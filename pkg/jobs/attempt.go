@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"oprun.example/internal/rig"
 	"oprun.example/pkg/oprun"
 )
 
@@ -72,6 +73,19 @@ func (a *attempt) context(parent context.Context) *attemptContext {
 
 // start runs a claimed delivery in a goroutine of its own. The lease is counted from before the claim was sent.
 func (w *Worker) start(d *delivery, answer oprun.Answer, sent time.Time) {
+	a := w.newAttempt(d, answer)
+	a.leaseEnds.Store(int64(sent.Add(a.hold.Lease).Sub(w.epoch)))
+	w.hands.claimed(a)
+	w.running.Go(func() {
+		defer func() { // deferred for handlers that end their goroutine
+			w.over(a)
+			w.slots.give(1)
+		}()
+		w.run(a)
+	})
+}
+
+func (w *Worker) newAttempt(d *delivery, answer oprun.Answer) *attempt {
 	input := d.job.Input
 	if len(answer.Input) > 0 {
 		input = answer.Input
@@ -90,15 +104,7 @@ func (w *Worker) start(d *delivery, answer oprun.Answer, sent time.Time) {
 		Initiator: d.job.Initiator, Input: input, TraceParent: d.job.TraceParent, TraceState: d.job.TraceState,
 		ledger: w.ledger, attempt: a, log: w.log,
 	}
-	a.leaseEnds.Store(int64(sent.Add(a.hold.Lease).Sub(w.epoch)))
-	w.hands.claimed(a)
-	w.running.Go(func() {
-		defer func() { // deferred for handlers that end their goroutine
-			w.over(a)
-			w.slots.give(1)
-		}()
-		w.run(a)
-	})
+	return a
 }
 
 // run waits for the attempt's turn, runs the handler and notes what it came to.
@@ -112,6 +118,10 @@ func (w *Worker) run(a *attempt) {
 		return
 	}
 	defer leave()
+	if a.at(rig.BeforeHandler) != nil {
+		a.end = conclusion{outcome: oprun.Pending, giveBack: true}
+		return
+	}
 	ctx.startTimer(a.spec.job.Timeout)
 	m := a.spec.metrics
 	m.queueWait.observe(max(0, a.began.Sub(a.job.AcceptedAt)), a.traceParent()) // the broker's clock may be ahead

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"oprun.example/internal/rig"
 	"oprun.example/pkg/oprun"
 )
 
@@ -70,6 +71,9 @@ func gatherEffects(batch []*attempt, from <-chan *attempt) (group []*attempt, op
 // carryOut hands a group to the ledger, and passes on those of which it knows what became. Left are those for which
 // there was no time, and blocked those that are to go by themselves.
 func (w *Worker) carryOut(batch []*attempt) (left, blocked []*attempt) {
+	if batch = w.past(rig.BeforeCommit, batch); len(batch) == 0 {
+		return nil, nil
+	}
 	var group []oprun.Queued
 	var settled []oprun.Settled
 	again, broken, locked := false, 0, 0

@@ -13,7 +13,7 @@ import (
 
 // ended counts, logs and acknowledges a run that the ledger has as completed.
 func (w *Worker) ended(a *attempt, outcome oprun.Outcome) {
-	a.ack()
+	a.acknowledge()
 	w.hands.remove(a.delivery)
 	took := time.Since(a.began)
 	m := a.spec.metrics
@@ -47,7 +47,7 @@ func (w *Worker) logEnd(a *attempt, outcome oprun.Outcome, took time.Duration) {
 }
 
 func (w *Worker) parked(a *attempt) {
-	a.ack()
+	a.acknowledge()
 	w.hands.remove(a.delivery)
 	m := a.spec.metrics
 	if a.end.ended != "" {

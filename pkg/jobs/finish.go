@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"oprun.example/internal/failpoint"
+	"oprun.example/internal/rig"
 	"oprun.example/pkg/oprun"
 )
 
@@ -63,8 +64,8 @@ func (w *Worker) handIn(batch []*attempt) (locked []*attempt) {
 			ended = append(ended, a)
 		}
 	}
-	w.finish(ended, &left)
-	w.park(parked, &left)
+	w.finish(w.past(rig.BeforeCommit, ended), &left)
+	w.park(w.past(rig.BeforeCommit, parked), &left)
 	return append(left.locked, w.refused(left.refused)...)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"oprun.example/internal/failpoint"
+	"oprun.example/internal/rig"
 	"oprun.example/pkg/dedupe"
 	"oprun.example/pkg/oprun"
 )
@@ -139,10 +140,17 @@ func (w *Work) commit(ctx context.Context, fn func(tx pgx.Tx) error) (oprun.Outc
 	if err := failpoint.Hit(failpoint.FinishBefore); err != nil {
 		return "", err
 	}
+	if err := w.attempt.at(rig.BeforeCommit); err != nil {
+		return "", err
+	}
 	if err := w.goes(); err != nil {
 		return "", err
 	}
 	result := w.result(conclusion{outcome: oprun.Succeeded, ended: oprun.AttemptSucceeded})
+	if show := w.attempt.rehearsed(); show != nil {
+		show(ctx, tx)
+		return result.Outcome, nil
+	}
 	w.attempt.ending.Store(true)
 	if err = tx.Land(ctx, result); err != nil {
 		err = w.settle(ctx, result.Hold, err)

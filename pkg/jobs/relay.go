@@ -102,6 +102,7 @@ func (r *relay) once(ctx context.Context) (more bool) {
 	look := time.Now()
 	due, err := r.ledger.Due(ask, oprun.Relay{Limit: maxRelay, Turn: relayTurn, Types: r.config.Types, Stream: r.config.Stream})
 	r.heard(err)
+	due = r.released(due)
 	if err == nil {
 		err = r.send(ask, look, due)
 	}

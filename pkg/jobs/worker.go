@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"oprun.example/internal/rig"
 	"oprun.example/pkg/catalog"
 	"oprun.example/pkg/dedupe"
 	"oprun.example/pkg/events"
@@ -28,8 +29,9 @@ type jobSpec struct {
 	rule     dedupe.Rule
 	handler  *handler
 	metrics  *typeMetrics
-	template string // of the subjects of its jobs
-	builtin  bool   // the worker itself handles it
+	template string   // of the subjects of its jobs
+	builtin  bool     // the worker itself handles it
+	rig      *rig.Rig // of a worker on a bench; nil: none
 }
 
 // follows tells whether a duplicate waits behind an owner that is running.
@@ -52,6 +54,7 @@ type Worker struct {
 	ackWait   time.Duration // the consumer's
 	epoch     time.Time
 	announcer *announcer
+	rig       *rig.Rig // of a bench (pkg/jobs/jobstest); nil: none
 
 	slots    *slots
 	hands    *hands
@@ -153,6 +156,12 @@ func (w *Worker) addMetrics(types []string) (err error) {
 // all its goroutines are gone: nil after an asked-for stop, an error when the stream or its consumer is missing or
 // of the wrong make, or the connection was closed.
 func (w *Worker) Run(ctx context.Context) error {
+	if r := rig.From(ctx); r != nil {
+		w.mount(r)
+		if r.Rehearsal != nil {
+			return w.rehearse(ctx, r.Rehearsal)
+		}
+	}
 	if err := w.bind(ctx); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"oprun.example/internal/failpoint"
@@ -112,7 +113,7 @@ func finishOne(ctx context.Context, tx pgx.Tx, result Result, behind ...string) 
 	batch.Queue(laneSettingsSQL)
 	batch.Queue(sql, args...)
 	if result.Follows {
-		batch.Queue(promoteSQL, []rawID{rawID(result.RunID)})
+		batch.Queue(promoteSQL, []pgtype.UUID{idOf(result.RunID)})
 	}
 	ours := batch.Len()
 	for _, each := range behind {
@@ -129,12 +130,14 @@ func finishOne(ctx context.Context, tx pgx.Tx, result Result, behind ...string) 
 	return nil
 }
 
-// finishing is the statement that ends the run of one attempt, and its parameters.
+// finishing is the statement that ends the run of one attempt, and its parameters, for a connection of the caller's.
 func finishing(r Result) (sql string, args []any, err error) {
 	if r.Attempt > 1 || r.Ended != AttemptSucceeded || len(r.Input) > 0 {
-		args, err = finishArgs([]Result{r})
+		if args, err = finishArgs([]Result{r}); err == nil {
+			args[0], args[1] = []pgtype.UUID{idOf(r.RunID)}, []pgtype.UUID{idOf(r.Token)}
+		}
 		return finishAloneSQL, args, err
 	}
 	counts, failures, err := summaries(r)
-	return finishOneSQL, []any{rawID(r.RunID), rawID(r.Token), string(r.Outcome), counts, failures, millis(r.Cooldown)}, err
+	return finishOneSQL, []any{idOf(r.RunID), idOf(r.Token), string(r.Outcome), counts, failures, millis(r.Cooldown)}, err
 }

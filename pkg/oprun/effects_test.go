@@ -83,6 +83,7 @@ func TestEffectsInEveryMode(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []pgx.QueryExecMode{
 		pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec,
+		pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol,
 	} {
 		t.Run(mode.String(), func(t *testing.T) {
 			t.Parallel()
@@ -97,7 +98,10 @@ func TestEffectsInEveryMode(t *testing.T) {
 			}
 			must(t, s.commit(succeeded(now)))
 			must(t, s.commit(succeeded(s.take(s.delivery("b")))))
-			same(t, "effects", 2, query[int](s, "select count(*) from effects"))
+			failed := succeeded(s.take(s.delivery("c")))
+			failed.Outcome, failed.Ended, failed.Follows = Failed, AttemptFailed, true
+			must(t, s.commit(failed))
+			same(t, "effects", 3, query[int](s, "select count(*) from effects"))
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -35,6 +36,8 @@ type Ledger struct {
 	queued *pgxpool.Pool // the caller's settings, our connections: statements that handlers have queued
 	alone  chan struct{} // capacity alones: jobs whose queued statements run by themselves
 	wary   wariness
+
+	manyElders atomic.Bool // Stats found very many old runs
 }
 
 // Open returns the ledger in the database of this pool. Handlers' transactions use the pool, and so do statements that
@@ -77,6 +80,7 @@ func laneConfig(cfg *pgxpool.Config) *pgxpool.Config {
 	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = lanes, 1, 0
 	maps.Copy(cfg.ConnConfig.RuntimeParams, laneSettings)
 	cfg.ConnConfig.Tracer = nil // its statements are for many jobs, and so belong to nobody's trace
+	cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement // whatever the caller's is: only a prepared statement has a generic plan
 	cfg.AfterConnect = withFastArrays(oursLast(cfg.AfterConnect))
 	return cfg
 }

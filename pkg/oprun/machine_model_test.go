@@ -31,6 +31,7 @@ type modelRun struct {
 	hasInput       bool
 	cancel         bool
 	parked         bool
+	retried        bool
 	cools          bool // its success cools the identity down
 }
 

@@ -241,11 +241,12 @@ func (p *play) cancel(t *rapid.T) {
 func (p *play) retry(t *rapid.T) {
 	r := p.pick(t, anyRun)
 	run, err := p.Retry(context.Background(), r.id, "", []byte(`{}`))
-	refused := r.status != "completed" || r.outcome == Succeeded || p.model.active(r.identity, false) != nil
+	refused := r.status != "completed" || r.outcome == Succeeded || r.retried || p.model.active(r.identity, false) != nil
 	if refused != (err != nil) {
 		t.Fatalf("retry of %+v: %v", r, err)
 	}
 	if err == nil {
+		r.retried = true
 		p.model.add(&modelRun{id: run.ID, identity: r.identity, status: "queued", most: r.most, hasInput: true})
 	}
 }

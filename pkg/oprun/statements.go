@@ -96,6 +96,7 @@ var (
 	statsActiveSQL    = statement("stats_active")
 	statsDueSQL       = statement("stats_due")
 	statsStaleSQL     = statement("stats_stale")
+	statsStaleManySQL = statement("stats_stale_many")
 	statsUnwellSQL    = statement("stats_unwell")
 )
 

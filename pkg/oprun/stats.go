@@ -36,7 +36,7 @@ type ProblemStats struct {
 // What is read for figures, at most: where there is more, they are the least that it can be.
 const (
 	MaxActiveStats = 250_000 // active runs, and as many parked ones
-	MaxStaleStats  = 10_000  // stale runs
+	MaxStaleStats  = 1000    // stale runs, where more of a type are older than any type calls stale
 	MaxDueStats    = 10_000  // runs that wait for a relay
 	MaxUnwellStats = 1000    // runs that ended in one way that is not well, for each of the four ways
 )
@@ -48,9 +48,13 @@ const statsPatience = 2 * time.Second
 // ledger's own. Its time is in proportion to the active runs, whatever has ended (BenchmarkStats). Who asks often should keep
 // the answer for a while.
 func (l *Ledger) Stats(ctx context.Context) (Stats, error) {
-	s, old, err := l.activeStats(ctx)
-	if err == nil && old {
-		err = l.problemStats(ctx, &s, ActiveStaleAttention, statsStaleSQL, MaxStaleStats)
+	s, elders, err := l.activeStats(ctx)
+	switch {
+	case err != nil:
+	case elders.unlisted:
+		err = l.problemStats(ctx, &s, ActiveStaleAttention, statsStaleManySQL, MaxStaleStats)
+	case len(elders.ids) > 0:
+		err = l.problemStats(ctx, &s, ActiveStaleAttention, statsStaleSQL, elders.ids)
 	}
 	if err == nil {
 		_, unwell := RunFilter{Problem: TerminalFollowUp}.admitsEnded()
@@ -65,17 +69,32 @@ func (l *Ledger) Stats(ctx context.Context) (Stats, error) {
 	return s, nil
 }
 
-// activeStats reads the active runs, and whether some are so old that they may be stale.
-func (l *Ledger) activeStats(ctx context.Context) (s Stats, old bool, err error) {
+// elders are active runs so old that they may be stale: of types whose oldest run is older than they call stale.
+type elders struct {
+	ids      []rawID
+	unlisted bool // there are others
+}
+
+// activeStats reads the active runs, and which of them may be stale. Where they were very many they will be again, and are
+// not listed for nothing.
+func (l *Ledger) activeStats(ctx context.Context) (s Stats, may elders, err error) {
 	var a ActiveStats
 	var queued, running *time.Time
-	var isOld bool
-	scan := []any{&a.Type, &a.Queued, &a.Running, &queued, &running, &isOld}
-	err = l.readStats(ctx, statsActiveSQL, []any{MaxActiveStats}, scan, func() {
+	var old bool
+	var ids []rawID
+	var elders int
+	many := false
+	scan := []any{&a.Type, &a.Queued, &a.Running, &queued, &running, &old, &ids, &elders}
+	err = l.readStats(ctx, statsActiveSQL, []any{MaxActiveStats, MaxStaleStats, !l.manyElders.Load()}, scan, func() {
 		a.OldestQueued, a.OldestRunning = timeOrZero(queued), timeOrZero(running)
-		s.Active, old = append(s.Active, a), old || isOld
+		s.Active = append(s.Active, a)
+		if old {
+			may.ids, may.unlisted = append(may.ids, ids...), may.unlisted || ids == nil
+			many = many || elders > MaxStaleStats
+		}
 	})
-	return s, old, err
+	l.manyElders.Store(many)
+	return s, may, err
 }
 
 func timeOrZero(t *time.Time) time.Time {

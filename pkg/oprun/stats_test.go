@@ -36,6 +36,27 @@ func TestStats(t *testing.T) {
 				s.t.Error("no run of this ledger is stale")
 			}
 		},
+		"find_the_stale_runs_among_very_many_old_ones": func(s *scene) {
+			s.everyKind("1000")
+			s.exec(fmt.Sprintf(`insert into oprun.operation_runs (id, workspace_id, tenant_id, type, run_identity_hash, status, max_attempts, due_at, created_at, run_at)
+				select gen_random_uuid(), t.workspace_id, t.id, 'kind.of_0', sha256(n::text::bytea), 'queued', 1, now(), now() - interval '1 day',
+					now() - case when n %% 5 = 0 then interval '1 day' else interval '1 s' end
+				from generate_series(1, %d) n cross join (select id, workspace_id from oprun.tenants limit 1) t`, MaxStaleStats+5))
+			got := byProblem(s.stats().Problems)
+			same(s.t, "problems", byProblem(rowsOf[ProblemStats](s, naiveProblems)), got)
+			if n := got["kind.of_0 active_stale_attention"]; n < MaxStaleStats/5 {
+				s.t.Errorf("%d runs are stale, want at least %d", n, MaxStaleStats/5)
+			}
+			same(s.t, "problems, read again", got, byProblem(s.stats().Problems))
+			s.exec("update oprun.operation_runs set run_at = created_at where completed_at is null")
+			if n := byProblem(s.stats().Problems)["kind.of_0 active_stale_attention"]; n == 0 || n > MaxStaleStats {
+				s.t.Errorf("%d runs are counted as stale, want some and at most %d", n, MaxStaleStats)
+			}
+			s.exec("update oprun.operation_runs set created_at = now(), run_at = now(), updated_at = now() where completed_at is null and type = 'kind.of_0'")
+			for range 2 { // the first still expects many old ones
+				same(s.t, "problems", byProblem(rowsOf[ProblemStats](s, naiveProblems)), byProblem(s.stats().Problems))
+			}
+		},
 		"of_an_empty_ledger_are_none": func(s *scene) { same(s.t, "figures", Stats{}, s.stats()) },
 		"leave_parked_runs_out_of_the_oldest": func(s *scene) {
 			parked, waits := s.ensure("parked").ID, s.ensure("waits")
@@ -144,8 +165,10 @@ func (s *scene) checkStatsPlans() {
 		for name, want := range map[string]plan{
 			"stats_active": {indexes: []string{"runs_due", "runs_due"}}, // which holds the active runs and no others
 			"stats_due":    {indexes: []string{"runs_due"}},
-			"stats_stale":  {indexes: []string{"runs_due"}}, // and job_types
+			"stats_stale":  {indexes: []string{"operation_runs_pkey"}}, // and job_types
 			"stats_unwell": {indexes: []string{"runs_unwell"}},
+
+			"stats_stale_many": {indexes: []string{"runs_due"}},
 		} {
 			got, err := explain(s, tx, name)
 			if err != nil {

@@ -46,11 +46,21 @@ func (e *ActiveRunError) Error() string {
 	return fmt.Sprintf("run %s of the same identity is active", e.RunID)
 }
 
+// RetriedError says that a run was tried again before. That it has failed once more is no reason to begin with the old
+// one: its retry can be retried.
+type RetriedError struct{ RunID uuid.UUID }
+
+// Error names the run as which it was tried again.
+func (e *RetriedError) Error() string {
+	return fmt.Sprintf("it was tried again before, as run %s", e.RunID)
+}
+
 // Retry tries a terminal run again, as a new run of the same identity with context.retry_of: the old one stays as it
-// is. Initiator is who asks; empty means system. Input is for a run that keeps none, nil otherwise.
+// is, but for context.retried_as, which names the new one. So a run is tried again once, however often one asks; the next
+// try is that of the new run. Initiator is who asks; empty means system. Input is for a run that keeps none, nil otherwise.
 //
-// The error is ErrNotFound, ErrActive, ErrSucceeded, ErrNoInput, or an [*ActiveRunError] that names the run which holds the identity
-// now.
+// The error is ErrNotFound, ErrActive, ErrSucceeded, ErrNoInput, an [*ActiveRunError] that names the run which holds the identity
+// now, or a [*RetriedError].
 func (l *Ledger) Retry(ctx context.Context, id uuid.UUID, initiator string, input []byte) (Run, error) {
 	newID, err := uuid.NewV7()
 	if err != nil {
@@ -76,8 +86,8 @@ func initiatorOf(name string) string {
 func (l *Ledger) whyNotRetried(ctx context.Context, id uuid.UUID, hasInput bool) error {
 	var outcome Outcome
 	var kept bool
-	var owner *uuid.UUID
-	err := l.pool.QueryRow(ctx, notRetriedSQL, id).Scan(&outcome, &kept, &owner)
+	var retried, owner *uuid.UUID
+	err := l.pool.QueryRow(ctx, notRetriedSQL, id).Scan(&outcome, &kept, &retried, &owner)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return ErrNotFound
@@ -89,6 +99,8 @@ func (l *Ledger) whyNotRetried(ctx context.Context, id uuid.UUID, hasInput bool)
 		return ErrSucceeded
 	case owner != nil:
 		return &ActiveRunError{*owner}
+	case retried != nil:
+		return &RetriedError{*retried}
 	case !kept && !hasInput:
 		return ErrNoInput
 	default: // the owner ended between the two statements

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -86,6 +87,7 @@ func TestRetryOfATerminalRun(t *testing.T) {
 			must(s.t, err)
 			same(s.t, "context", `{"retry_of": "`+h.RunID.String()+`"}`, string(run.Context))
 			same(s.t, "who and what", []any{"ada", "queued", before.IdentityHash}, []any{run.InitiatorName, run.Status, run.IdentityHash})
+			before.Context = []byte(`{"retried_as": "` + run.ID.String() + `"}`)
 			same(s.t, "the old one", before, s.run(h.RunID))
 			same(s.t, "input", `{"n": 1}`, string(s.claim(s.naming(run))[0].Input))
 		},
@@ -100,6 +102,46 @@ func TestRetryOfATerminalRun(t *testing.T) {
 			if _, err = s.Retry(s.t.Context(), owner.RunID, "", nil); !errors.Is(err, ErrActive) {
 				s.t.Errorf("an active run: %v", err)
 			}
+		},
+		"is_made_once_and_then_it_is_the_new_run_that_can_be_tried_again": func(s *scene) {
+			h := failed(s, `{}`)
+			retry := func(id uuid.UUID) Run {
+				run, err := s.Retry(s.t.Context(), id, "", nil)
+				must(s.t, err)
+				return run
+			}
+			refused := func(id, names uuid.UUID) {
+				s.t.Helper()
+				_, err := s.Retry(s.t.Context(), id, "", []byte(`{}`))
+				if retried, ok := errors.AsType[*RetriedError](err); !ok || retried.RunID != names {
+					s.t.Errorf("the error is %v, want one that names run %s", err, names)
+				}
+			}
+			again := retry(h.RunID)
+			_, err := s.Finish(s.t.Context(), []Result{{Hold: s.take(s.naming(again)), Outcome: Failed, Ended: AttemptFailed, Input: []byte(`{}`)}})
+			must(s.t, err)
+			refused(h.RunID, again.ID)
+			last := retry(again.ID)
+			s.finish(s.take(s.naming(last)))
+			refused(h.RunID, again.ID)
+			refused(again.ID, last.ID)
+		},
+		"is_made_once_by_two_who_ask_at_the_same_time": func(s *scene) {
+			h := failed(s, `{}`)
+			var made atomic.Int32
+			var group errgroup.Group
+			for range 8 {
+				group.Go(func() error {
+					if _, err := s.Retry(s.t.Context(), h.RunID, "", nil); err == nil {
+						made.Add(1)
+					} else if _, ok := errors.AsType[*ActiveRunError](err); !ok {
+						return err
+					}
+					return nil
+				})
+			}
+			must(s.t, group.Wait())
+			same(s.t, "retries", 1, made.Load())
 		},
 		"is_not_made_of_a_success": func(s *scene) {
 			run := s.ensure("a") // it keeps its input

@@ -1,7 +1,8 @@
--- Answers: why a run was not tried again: how it ended, whether it keeps an input, and who holds its identity.
+-- Answers: why a run was not tried again: how it ended, whether it keeps an input, as which run it was tried
+-- again before, and who holds its identity.
 -- Indexes: the primary key, runs_active_tenant, runs_active_workspace.
 -- $1 run id
-select r.outcome, r.input is not null, owner.id
+select r.outcome, r.input is not null, (r.context ->> 'retried_as')::uuid, owner.id
 from oprun.operation_runs r
 left join lateral (
   select o.id from oprun.operation_runs o
