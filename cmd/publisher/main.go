@@ -5,7 +5,7 @@
 // also when it had it before, 1 when something failed, 2 when flags, environment or a file cannot be understood, and 3
 // when NATS, the stream or the ledger is missing or unreachable. With --wait it exits with 0 when the run has succeeded, 4
 // when it has partially, 1 when it ended otherwise, and 5 when the time to wait is up. "catalog check --strict" exits with 1
-// when there is something to look at.
+// when there is something to look at. replay exits with 4 when some messages were refused, and 5 when the time to wait is up.
 package main
 
 import (

@@ -14,15 +14,26 @@ import (
 	"oprun.example/pkg/events"
 )
 
-// rights gives a server a user who has those that docs/replay.md names, and no others.
-func rights(options *server.Options) {
+// needed are the subjects that a replay must be allowed to publish to, as docs/replay.md names them.
+var needed = []string{
+	"jobs.>", "$JS.API.STREAM.INFO.<stream>", "$JS.API.DIRECT.GET.<stream>", "$JS.API.STREAM.MSG.GET.<stream>", "$JS.API.CONSUMER.INFO.<stream>.<consumer>",
+}
+
+// rights are those subjects of the stream and the consumer of the tests.
+func rights() (subjects []string) {
+	names := strings.NewReplacer("<stream>", "JOBS", "<consumer>", "oprun")
+	for _, subject := range needed {
+		subjects = append(subjects, names.Replace(subject))
+	}
+	return subjects
+}
+
+// replayerBeside gives a server a user who may do all, and one who has these rights and no others.
+func replayerBeside(options *server.Options) {
 	options.Users = []*server.User{
 		{Username: "all", Password: "secret"},
 		{Username: "replayer", Password: "secret", Permissions: &server.Permissions{
-			Publish: &server.SubjectPermission{Allow: []string{
-				"jobs.>", "$JS.API.STREAM.INFO.JOBS", "$JS.API.DIRECT.GET.JOBS", "$JS.API.STREAM.MSG.GET.JOBS", "$JS.API.CONSUMER.INFO.JOBS.oprun",
-			}},
-			Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
+			Publish: &server.SubjectPermission{Allow: rights()}, Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
 		}},
 	}
 }
@@ -30,8 +41,7 @@ func rights(options *server.Options) {
 // What the page says a replay needs is enough.
 func TestReplayNeedsTheRightsOfThePageOnly(t *testing.T) {
 	t.Parallel()
-	page := string(must(os.ReadFile("../../docs/replay.md"))(t))
-	server := must(devstack.StartNATS(devstack.NATSConfig{Configure: rights}))(t)
+	server := must(devstack.StartNATS(devstack.NATSConfig{Configure: replayerBeside}))(t)
 	t.Cleanup(func() { check(t, server.Close()) })
 	h := houseOn(t, server, nats.UserInfo("all", "secret"))
 	h.work(h.database)
@@ -46,9 +56,15 @@ func TestReplayNeedsTheRightsOfThePageOnly(t *testing.T) {
 	if len(refused) > 0 {
 		t.Errorf("it was refused %v", <-refused)
 	}
-	for _, right := range []string{"publish `jobs.>`", "$JS.API.STREAM.INFO.<stream>", "$JS.API.DIRECT.GET.<stream>", "$JS.API.STREAM.MSG.GET.<stream>", "$JS.API.CONSUMER.INFO.<stream>.<consumer>", "subscribe `_INBOX.>`"} {
-		if !strings.Contains(page, right) {
-			t.Errorf("docs/replay.md does not name %s", right)
+	page, conf := string(must(os.ReadFile("../../docs/replay.md"))(t)), string(must(os.ReadFile("../../deploy/nats/nats.conf"))(t))
+	_, consumer, _ := strings.Cut(conf, "user: consumer,")
+	consumer, _, _ = strings.Cut(consumer, "user: ")
+	for i, right := range rights() {
+		if !strings.Contains(page, "`"+needed[i]+"`") {
+			t.Errorf("docs/replay.md does not name %s", needed[i])
+		}
+		if !strings.Contains(consumer, `"`+right+`"`) {
+			t.Errorf("the consumer of deploy/nats/nats.conf has no right to %s", right)
 		}
 	}
 }
