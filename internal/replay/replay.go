@@ -104,14 +104,17 @@ type StoppedError struct {
 
 // Error tells both.
 func (e *StoppedError) Error() string {
-	switch {
-	case e.Unknown > 0:
-		return fmt.Sprintf("%s; %d messages were published by then, and of %d it is not known", e.Err, e.Published, e.Unknown)
-	case e.Published == 0:
-		return e.Err.Error() + "; nothing was published"
-	default:
-		return fmt.Sprintf("%s; %d messages were published by then", e.Err, e.Published)
+	done := fmt.Sprintf("%d messages were published by then", e.Published)
+	switch e.Published {
+	case 0:
+		done = "nothing was published"
+	case 1:
+		done = "one message was published by then"
 	}
+	if e.Unknown > 0 {
+		done += fmt.Sprintf(", as far as is known: %d more were sent and not acknowledged", e.Unknown)
+	}
+	return e.Err.Error() + "; " + done
 }
 
 // Unwrap returns why.

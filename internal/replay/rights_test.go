@@ -88,7 +88,7 @@ func TestReplayStopsWithoutTheRightToPublish(t *testing.T) {
 	t.Cleanup(reader.Close)
 	h.js = must(jetstream.New(reader))(t)
 	source := these(h.recorded(1, 0), h.recorded(2, 0), h.recorded(3, 0))
-	err := h.stopsWith(source, Config{NoWait: true}, 0, "line 1: ", "may not publish here", "of 1 it is not known")
+	err := h.stopsWith(source, Config{NoWait: true}, 0, "line 1: ", "may not publish here", "; nothing was published, as far as is known: 1 more were sent and not acknowledged")
 	if !errors.Is(err, events.ErrNoAck) {
 		t.Errorf("without the right to publish: %v", err)
 	}

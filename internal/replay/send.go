@@ -102,6 +102,8 @@ type pacer struct {
 	first       time.Time // when the first message was recorded
 }
 
+func (p *pacer) slow() bool { return p.rate > 0 || p.speed > 0 }
+
 // due returns when the n-th message may be published.
 func (p *pacer) due(n int, m events.Message) time.Time {
 	if p.first.IsZero() {

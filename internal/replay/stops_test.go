@@ -62,7 +62,7 @@ func TestReplayRefusesWhatIsOlderThanRetention(t *testing.T) {
 		t.Errorf("%+v, want 3 old messages", old)
 	}
 	source.Once = true // as a pipe is: what is old is found when it comes
-	h.stopsWith(source, Config{NoWait: true}, 1, "line 2, stored at ", "; 1 messages were published by then")
+	h.stopsWith(source, Config{NoWait: true}, 1, "line 2, stored at ", "; one message was published by then")
 	source.Once = false
 
 	h.work(h.database)
@@ -144,26 +144,30 @@ func TestReplayStopsWithThePlaceOfAnError(t *testing.T) {
 		again.Once = true
 		h.stopsWith(again, Config{NoWait: true}, 2, "line 3: torn", "; 2 messages were published by then")
 	})
-	t.Run("when_the_stream_is_full", func(t *testing.T) {
-		t.Parallel()
-		h := newHouse(t)
-		topology := events.DefaultTopology()
-		topology.MaxBytes = 1000
-		must(topology.Apply(t.Context(), h.js, true))(t)
-		source := these(h.recorded(1, 0), h.recorded(2, 0), h.recorded(3, 0), h.recorded(4, 0), h.recorded(5, 0), h.recorded(6, 0), h.recorded(7, 0), h.recorded(8, 0))
-		before := h.state().Msgs
-		_, err := Run(t.Context(), h.js, h.ledger, source, Config{NoWait: true})
-		var stopped *StoppedError
-		if !asStopped(err, &stopped) || !errors.Is(err, events.ErrStreamFull) || stopped.Unknown != 0 {
-			t.Fatalf("a full stream: %v", err)
-		}
-		if got := h.state().Msgs - before; got != uint64(stopped.Published) || got == 0 || got == 8 {
-			t.Errorf("the stream has %d messages more, and the error says %q", got, err)
-		}
-		if want := fmt.Sprintf("line %d: ", stopped.Published+1); !strings.HasPrefix(err.Error(), want) {
-			t.Errorf("%q does not begin with %q", err, want)
-		}
-	})
+	for name, rate := range map[string]float64{"when_the_stream_is_full": 0, "when_the_stream_is_full_and_it_goes_slowly": 20} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			topology := events.DefaultTopology()
+			topology.MaxBytes = 1000
+			must(topology.Apply(t.Context(), h.js, true))(t)
+			var eight []events.Message
+			for seq := range uint64(8) {
+				eight = append(eight, h.recorded(seq+1, 0))
+			}
+			_, err := Run(t.Context(), h.js, h.ledger, these(eight...), Config{NoWait: true, Rate: rate})
+			var stopped *StoppedError
+			if !asStopped(err, &stopped) || !errors.Is(err, events.ErrStreamFull) || stopped.Unknown != 0 {
+				t.Fatalf("a full stream: %v", err)
+			}
+			if got := h.state().Msgs; got != uint64(stopped.Published) || got == 0 || got == 8 {
+				t.Errorf("the stream has %d messages, and the error says %q", got, err)
+			}
+			if want := fmt.Sprintf("line %d: ", stopped.Published+1); !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("%q does not begin with %q", err, want)
+			}
+		})
+	}
 	t.Run("without_the_consumer", func(t *testing.T) {
 		t.Parallel()
 		h := newHouse(t)

@@ -134,7 +134,11 @@ func (r *replay) judge(ctx context.Context) error {
 		r.progress.Judged++
 		r.report.Messages++
 	}
-	if err := r.land(ctx, maxFlying/2); err != nil {
+	flying := maxFlying / 2
+	if r.pace.slow() {
+		flying = 0 // there is time to learn at once what fails
+	}
+	if err := r.land(ctx, flying); err != nil {
 		return err
 	}
 	r.tell()
