@@ -64,6 +64,7 @@ var plan = map[string]row{
 	"internal/rig":       {[]string{"pkg/oprun"}, []string{pgx, uuid}},
 	"internal/crash":     {nil, nil}, // tests only
 	"internal/promtest":  {nil, nil}, // tests only
+	"internal/foreign":   {nil, nil}, // tests only
 
 	"internal/deploytest": {nil, nil}, // tests only
 

@@ -185,6 +185,7 @@ func TestDecode_refuses(t *testing.T) {
 		"an_origin_without_time":           {nats.Header{HeaderReplayedFrom: {"JOBS/42"}}, dedupe.HeaderInvalid},
 		"an_occurrence_without_time":       {nats.Header{HeaderOccurrence: {"JOBS/42"}}, dedupe.HeaderInvalid},
 		"a_repeated_header":                {nats.Header{HeaderRequestID: {"a", "a"}}, dedupe.HeaderInvalid},
+		"a_block_that_is_no_header":        {unreadableHeader(), dedupe.HeaderInvalid},
 		"a_repeated_foreign_header":        {nats.Header{"X\x1b[31m" + long + long: {"a", "b"}}, dedupe.HeaderInvalid},
 		"a_header_repeated_in_other_case":  {nats.Header{"Traceparent": {parent}, "traceparent": {parent}}, dedupe.HeaderInvalid},
 		"a_message_id_twice":               {nats.Header{"Nats-Msg-Id": {"a"}, "nats-msg-id": {"a"}}, dedupe.HeaderInvalid},

@@ -71,6 +71,9 @@ type headers struct {
 // read checks what holds for all headers, known or not, and gathers the known ones. Maps have no order, so nothing
 // here may depend on it: of several faults the same one is always told.
 func (h *headers) read(header nats.Header) error {
+	if isUnreadable(header) {
+		return refuse(dedupe.HeaderInvalid, `headers: the block is not of lines "name: value", so nobody can tell what it said`)
+	}
 	size, repeated := len("NATS/1.0\r\n\r\n"), ""
 	for name, values := range header {
 		for _, value := range values {

@@ -27,13 +27,33 @@ type Message struct {
 func (m Message) Place() Place { return Place{m.Stream, m.Seq, m.StoredAt} }
 
 // FromMsg returns a delivered message. It shares the message's header and data. It fails for a message that no
-// consumer delivered.
+// consumer delivered. Of a header block that could not be read it knows nothing: see [HeaderOf].
 func FromMsg(msg jetstream.Msg) (Message, error) {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return Message{}, fmt.Errorf("read delivery metadata: %w", err)
 	}
 	return Message{msg.Subject(), msg.Headers(), msg.Data(), meta.Stream, meta.Sequence.Stream, meta.Timestamp}, nil
+}
+
+// unreadable is the name, which no header can have, of the only header of a message whose header block is none.
+const unreadable = ""
+
+// HeaderOf returns the header of a message as it came from the broker. The broker stores whatever block a client sends
+// for a header; the client library drops one that it cannot read, and the message looks as if it had none. Here it has
+// a header that a [Codec] refuses, since nobody knows what it said.
+func HeaderOf(msg *nats.Msg) nats.Header {
+	if msg.Header == nil && msg.Size() > len(msg.Subject)+len(msg.Reply)+len(msg.Data) {
+		return unreadableHeader()
+	}
+	return msg.Header
+}
+
+func unreadableHeader() nats.Header { return nats.Header{unreadable: {""}} }
+
+func isUnreadable(header nats.Header) bool {
+	_, found := header[unreadable]
+	return found
 }
 
 // directHeaders are what the server adds to a message when it is read by direct get. Without them it has the

@@ -175,20 +175,50 @@ func (r *reader) fetch(ctx context.Context) (batch []Message, end bool, err erro
 			}
 			return nil, false, ctx.Err()
 		case answer := <-answers:
+			if hides(answer) {
+				return r.unreadable(ctx, batch)
+			}
 			m, stored, err := direct(r.stream, answer)
 			if err != nil {
 				return nil, false, err
 			}
 			if !stored {
-				return r.over(batch, answer.Header.Get("Status"))
+				return r.over(ctx, batch, answer.Header.Get("Status"))
 			}
 			batch = append(batch, m)
 		}
 	}
 }
 
+// hides reports whether an answer has more header than could be read: its own may be in the rest, and what looks like them
+// somebody else's. Spaces that reading took away are taken for such a rest, which costs a request and nothing else.
+func hides(answer *nats.Msg) bool {
+	wire := answer.Size() - len(answer.Subject) - len(answer.Reply) - len(answer.Data)
+	known := len("NATS/1.0\r\n\r\n")
+	for name, values := range answer.Header {
+		for _, value := range values {
+			known += len(name) + len(": \r\n") + len(value)
+		}
+	}
+	return wire > known
+}
+
+// unreadable goes around a message whose header block is none, or ends before its end: it hides what the server adds,
+// the message's place. What came before it is handed on first; then the leader is asked for it, whose answer is of
+// another form.
+func (r *reader) unreadable(ctx context.Context, before []Message) (batch []Message, end bool, err error) {
+	if len(before) > 0 {
+		return before, false, nil
+	}
+	m, err := leaderGet(ctx, r.js, r.stream, r.request(0))
+	if errors.Is(err, ErrNoMessage) {
+		return nil, true, nil // deleted meanwhile
+	}
+	return []Message{m}, false, err
+}
+
 // over reads the broker's word that ends a batch.
-func (r *reader) over(batch []Message, status string) ([]Message, bool, error) {
+func (r *reader) over(ctx context.Context, batch []Message, status string) ([]Message, bool, error) {
 	switch status {
 	case "204": // all that the batch may bring, or all that there is
 		return batch, len(batch) == 0, nil
@@ -196,8 +226,8 @@ func (r *reader) over(batch []Message, status string) ([]Message, bool, error) {
 		return batch, true, nil
 	case "503": // nobody serves the stream now
 		return nil, false, nats.ErrTimeout
-	default:
-		return nil, false, fmt.Errorf("direct get: status %q", status)
+	default: // it is no word of the broker's
+		return r.unreadable(ctx, batch)
 	}
 }
 

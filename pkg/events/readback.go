@@ -63,7 +63,7 @@ func leaderGet(ctx context.Context, js jetstream.JetStream, stream string, reque
 	var header nats.Header
 	if len(m.Header) > 0 {
 		if header, err = nats.DecodeHeadersMsg(m.Header); err != nil {
-			return Message{}, fmt.Errorf("read headers: %w", err)
+			header = unreadableHeader()
 		}
 	}
 	return Message{m.Subject, header, m.Data, stream, m.Seq, m.Time}, nil

@@ -31,7 +31,7 @@ func (d *delivery) read(codec events.Codec) error {
 	}
 	d.delivered = meta.NumDelivered
 	d.message = events.Message{
-		Subject: d.msg.Subject, Header: d.msg.Header, Data: d.msg.Data,
+		Subject: d.msg.Subject, Header: events.HeaderOf(d.msg), Data: d.msg.Data,
 		Stream: meta.Stream, Seq: meta.Sequence.Stream, StoredAt: meta.Timestamp,
 	}
 	d.job, err = codec.Decode(d.message)

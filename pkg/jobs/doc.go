@@ -16,5 +16,7 @@
 // Where the work lives elsewhere as well, an [Adapter] tells what became of it; the built-in job
 // ops.reconcile_adapter_runs asks it about runs that nobody holds.
 //
+// Handlers are tested on the bench of package jobstest.
+//
 // The protocol is docs/protocol.md; its invariants are cited as I1 to I13.
 package jobs

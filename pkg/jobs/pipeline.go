@@ -221,9 +221,7 @@ func (w *Worker) claim(questions []oprun.Delivery) (answers []oprun.Answer, sent
 // follow does what the verdict says. Its answer is a delivery to bury, or nil.
 func (w *Worker) follow(d *delivery, answer oprun.Answer, sent time.Time) *refusal {
 	verdict := answer.Verdict
-	if verdict != dedupe.Rejected { // that is told when the dead letter is written
-		w.judged(d, answer.RunID, verdict)
-	}
+	w.judged(d, answer.RunID, verdict)
 	d.spec.metrics.deliveries[verdict].Inc()
 	if answer.TookOver {
 		d.spec.metrics.attempts[oprun.AttemptAbandoned].Inc()
@@ -285,7 +283,7 @@ func (w *Worker) bury(refused []refusal) {
 	}
 	for _, r := range refused {
 		if err == nil {
-			w.judged(r.delivery, uuid.Nil, dedupe.Rejected)
+			w.buried(r.delivery)
 			r.term()
 			w.metrics.deadLetters[r.reason].Inc()
 			if !judged(r.reason) {

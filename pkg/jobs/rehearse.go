@@ -18,14 +18,22 @@ import (
 // A worker on a bench (pkg/jobs/jobstest) is the one that runs everywhere, and stops where the bench wants it to. All that
 // the bench asks of it is here.
 
-// mount puts the worker on a bench.
-func (w *Worker) mount(r *rig.Rig) {
+// mount puts the worker on the bench of the context of its Run, if that has one. Done says that there is nothing more to run.
+func (w *Worker) mount(ctx context.Context) (done bool, err error) {
+	r := rig.From(ctx)
+	if r == nil {
+		return false, nil
+	}
 	w.rig = r
 	for _, spec := range w.specs {
 		handler := *spec.handler
 		handler.slots = nil // one that stands still in another worker of the bench must not keep this one from its turn
 		spec.rig, spec.handler = r, &handler
 	}
+	if r.Rehearsal == nil {
+		return false, nil
+	}
+	return true, w.rehearse(ctx, r.Rehearsal)
 }
 
 // at passes a point. After an error the worker does no more for the attempt.
@@ -57,10 +65,17 @@ func (a *attempt) acknowledge() {
 	}
 }
 
-// judged tells the bench what became of a delivery.
+// judged tells the bench of the ledger's answer to a delivery. Of one that can never run it hears when the dead letter is
+// written.
 func (w *Worker) judged(d *delivery, run uuid.UUID, verdict dedupe.Verdict) {
-	if w.rig != nil {
+	if w.rig != nil && verdict != dedupe.Rejected {
 		w.rig.Judged(rig.Judged{Seq: d.message.Seq, RunID: run, Named: d.job.RunID != uuid.Nil, Verdict: verdict, Reply: d.msg.Reply})
+	}
+}
+
+func (w *Worker) buried(d *delivery) {
+	if w.rig != nil {
+		w.rig.Judged(rig.Judged{Seq: d.message.Seq, Verdict: dedupe.Rejected, Reply: d.msg.Reply})
 	}
 }
 

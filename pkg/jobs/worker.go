@@ -156,11 +156,8 @@ func (w *Worker) addMetrics(types []string) (err error) {
 // all its goroutines are gone: nil after an asked-for stop, an error when the stream or its consumer is missing or
 // of the wrong make, or the connection was closed.
 func (w *Worker) Run(ctx context.Context) error {
-	if r := rig.From(ctx); r != nil {
-		w.mount(r)
-		if r.Rehearsal != nil {
-			return w.rehearse(ctx, r.Rehearsal)
-		}
+	if done, err := w.mount(ctx); done {
+		return err
 	}
 	if err := w.bind(ctx); err != nil {
 		return err

@@ -38,7 +38,7 @@ type Config struct {
 	// and deletes it after the test. Default: a server inside this process, with the stream JOBS.
 	NATS *nats.Conn
 
-	// Logger is that of the workers. Default: one that writes to the test's output, if it has one.
+	// Logger is that of the workers. Default: one that writes warnings to the test's output, if it has one.
 	Logger *slog.Logger
 
 	// Patience is how long anything may take before the test fails. Default 1m.
@@ -69,6 +69,8 @@ type Bench struct {
 	declared map[string]bool // types whose consumer is there
 	held     map[string]int  // messages whose workers are held, by type
 
+	processes []*process
+
 	mu      sync.Mutex
 	judged  []rig.Judged
 	begun   map[uuid.UUID]int  // attempts whose handler was called, by run
@@ -83,7 +85,7 @@ func New(t TB, types *catalog.Catalog, mux *jobs.Mux, config Config) *Bench {
 		config.Patience = time.Minute
 	}
 	if config.Logger == nil {
-		config.Logger = slog.New(slog.NewTextHandler(outputOf(t), nil))
+		config.Logger = slog.New(slog.NewTextHandler(outputOf(t), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)

@@ -123,9 +123,13 @@ func (b *Bench) Hold(point Point, jobType string, args any, f func()) *Run {
 func (b *Bench) hold(w *work, point Point, f func()) {
 	b.t.Helper()
 	first := b.startTrapped(w, newTrap(point, func(*process) {}))
+	before := b.known()
 	b.held[w.request.jobType]++
 	f()
 	b.held[w.request.jobType]--
+	for id := range b.known() { // what f has asked for was not asked for by the handler
+		w.known[id] = w.known[id] || !before[id]
+	}
 	first.trap.release(false)
 	<-first.ended
 	b.workOff(w)
@@ -191,6 +195,7 @@ func (b *Bench) takeAway(w *work) {
 	b.t.Helper()
 	b.exec("end the lease", endLeaseSQL, w.run)
 	answers := b.answers(w.run, w.seqs)
+	w.expected = len(answers) + 1
 	b.redeliver(answers[len(answers)-1].Reply)
 }
 

@@ -14,7 +14,8 @@ func TestDo(t *testing.T) {
 		t.Cleanup(func() { order = append(order, "first") })
 		t.Cleanup(func() { order = append(order, "last") })
 		t.Errorf("%d effects", 2)
-		t.Fatalf("no servers")
+		fail := t.Fatalf
+		fail("no servers")
 		t.Errorf("not reached")
 	})
 	if got, want := out.String(), "2 effects\nno servers\n"; got != want {

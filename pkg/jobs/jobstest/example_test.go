@@ -70,11 +70,12 @@ func ExampleBench_Redeliver() {
 		bench := jobstest.New(t, types, confirming(), jobstest.Config{Migrate: orders})
 		run := bench.Run("orders.confirm", confirmation{OrderID: 7})
 		bench.Redeliver(run)
+		run.WantVerdicts(dedupe.Execute, dedupe.Completed)
 		bench.WantEffects(1, confirmedSeven)
-		fmt.Println(run.Verdicts)
+		fmt.Println("the handler was called", run.Handled, "time")
 	})
 	// Output:
-	// [execute completed]
+	// the handler was called 1 time
 }
 
 // The message comes again while the handler's work waits for its commit, and once more after the end.
@@ -101,10 +102,10 @@ func ExampleBench_Hold() {
 		})
 		run.WantSucceeded()
 		bench.WantEffects(1, confirmedSeven)
-		fmt.Println(run.Verdicts)
+		fmt.Println(run.Outcome)
 	})
 	// Output:
-	// [execute]
+	// succeeded
 }
 
 // Wherever the worker dies, another one recovers the job, and its effect is there once.
@@ -115,13 +116,13 @@ func ExampleBench_Crash() {
 			run := bench.Crash(point, "orders.confirm", confirmation{OrderID: 7})
 			run.WantSucceeded()
 			bench.WantEffects(1, confirmedSeven)
-			fmt.Println(point, run.Attempts, run.Verdicts)
+			fmt.Println(point, run.Attempts)
 		}
 	})
 	// Output:
-	// before the handler [abandoned succeeded] [execute execute]
-	// before the commit [abandoned succeeded] [execute execute]
-	// before the acknowledgement [succeeded] [execute completed]
+	// before the handler [abandoned succeeded]
+	// before the commit [abandoned succeeded]
+	// before the acknowledgement [succeeded]
 }
 
 // The worker stands still until another has done its job. When it goes on, its effects are refused.

@@ -39,7 +39,7 @@ func TestAssertionsFail(t *testing.T) {
 		"got updated=1, want created=2":             func() { run.WantCounts(map[string]int64{"created": 2}) },
 		"got order.odd, want order.even":            func() { run.WantFailures("order.even") },
 		"got failed, succeeded, want none":          func() { run.WantAttempts() },
-		"got execute, execute, want duplicate":      func() { run.WantVerdicts(dedupe.Duplicate) },
+		"got execute, execute, want duplicate":      func() { run.WantVerdicts(dedupe.Duplicate) }, //nolint:dupword // two verdicts
 		"dispatched jobs of run " + run.ID.String(): func() { run.WantDispatched("orders.ship") },
 	} {
 		assert()
@@ -126,6 +126,21 @@ func TestPatienceEnds(t *testing.T) {
 		}), jobstest.Config{Migrate: orders, Patience: 2 * time.Second})
 		bench.Run("orders.confirm", seven)
 	}, "waited 2s for the job to be done with", "outcome: pending", "verdicts: execute", "handler called once")
+}
+
+// So does one whose successor does not come to an end, while the frozen worker has locked what it has written.
+func TestFreezeEnds(t *testing.T) {
+	t.Parallel()
+	wantFailure(t, func(t jobstest.TB) {
+		bench := jobstest.New(t, types, confirmingBy(func(ctx context.Context, job *jobs.Job[confirmation]) error {
+			if job.Attempt == 1 {
+				return confirm(ctx, job)
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}), jobstest.Config{Migrate: orders, Patience: 2 * time.Second})
+		bench.Freeze(jobstest.BeforeCommit, "orders.confirm", seven)
+	}, "waited 2s for another worker to take over run", "verdicts: execute, execute")
 }
 
 // A failing migration is the user's to see.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
+	"oprun.example/pkg/catalog"
 	"oprun.example/pkg/dedupe"
 	"oprun.example/pkg/jobs"
 	"oprun.example/pkg/jobs/jobstest"
@@ -48,6 +50,21 @@ func TestCrash(t *testing.T) {
 		}))
 		run := bench.Crash(jobstest.BeforeCommit, "orders.confirm", seven)
 		run.WantAttempts(oprun.AttemptAbandoned, oprun.AttemptFailed, oprun.AttemptSucceeded)
+		bench.WantEffects(1, confirmedSeven)
+	})
+
+	t.Run("before the message of a retry is acknowledged loses nothing", func(t *testing.T) {
+		t.Parallel()
+		bench := newBench(t, confirmingBy(func(ctx context.Context, job *jobs.Job[confirmation]) error {
+			if job.Attempt == 1 {
+				return jobs.Retry(errors.New("not yet"), time.Hour)
+			}
+			return confirm(ctx, job)
+		}))
+		run := bench.Crash(jobstest.BeforeAck, "orders.confirm", seven)
+		run.WantSucceeded()
+		run.WantAttempts(oprun.AttemptFailed, oprun.AttemptSucceeded)
+		run.WantVerdicts(dedupe.Execute, dedupe.NotDue, dedupe.Execute)
 		bench.WantEffects(1, confirmedSeven)
 	})
 
@@ -107,7 +124,25 @@ func TestHold(t *testing.T) {
 			run.WantSucceeded()
 			run.WantVerdicts(dedupe.Execute)
 			run.WantAttempts(oprun.AttemptSucceeded)
+			run.WantDispatched()
 			bench.WantEffects(1, confirmedSeven)
 		})
 	}
+
+	t.Run("shows that a second request waits for a run of its own", func(t *testing.T) {
+		t.Parallel()
+		following := check(catalog.New(catalog.Catalog{Jobs: map[string]catalog.Job{
+			"orders.confirm": {ScopeKind: dedupe.TenantScope, Identity: []string{"order_id"}, OnDuplicate: catalog.FollowUp},
+		}}, nil))(t)
+		bench := jobstest.New(t, following, confirming(), jobstest.Config{Migrate: orders})
+		var second *jobstest.Run
+		bench.Hold(jobstest.BeforeCommit, "orders.confirm", seven, func() {
+			second = bench.Run("orders.confirm", seven)
+			second.WantVerdicts(dedupe.FollowUp)
+			second.WantOutcome(oprun.Pending)
+		}).WantSucceeded()
+		bench.WantEffects(1, confirmedSeven)
+		bench.Continue(second.ID).WantSucceeded()
+		bench.WantEffects(2, confirmedSeven)
+	})
 }

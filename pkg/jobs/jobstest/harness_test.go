@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"oprun.example/pkg/jobs"
 	"oprun.example/pkg/jobs/jobstest"
 )
@@ -31,12 +29,6 @@ func queueConfirm(_ context.Context, job *jobs.Job[confirmation]) error {
 	job.Queue("update orders set confirmed = confirmed + 1 where id = $1", job.Args.OrderID)
 	job.Count("updated", 1)
 	return nil
-}
-
-// updateIn is the effect in a transaction of the handler's own making.
-func updateIn(ctx context.Context, tx pgx.Tx, job *jobs.Job[confirmation]) error {
-	_, err := tx.Exec(ctx, "update orders set confirmed = confirmed + 1 where id = $1", job.Args.OrderID)
-	return err
 }
 
 func newBench(t jobstest.TB, mux *jobs.Mux) *jobstest.Bench {
@@ -76,7 +68,7 @@ func wantFailure(t *testing.T, f func(t jobstest.TB), parts ...string) {
 
 // wantFailed wants one failure since the last look, with a text that has all of these parts.
 func (r *recorder) wantFailed(parts ...string) {
-	r.T.Helper()
+	r.Helper()
 	failures := r.failures
 	r.failures = nil
 	if len(failures) != 1 {

@@ -2,6 +2,7 @@ package jobstest
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"sync"
 
@@ -56,15 +57,19 @@ func (l *line) sever() {
 	l.flow()
 }
 
+func (l *line) dead() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.severed
+}
+
 // pass waits until bytes flow; false: they never will again.
 func (l *line) pass() bool {
 	l.mu.Lock()
 	flowing := l.flowing
 	l.mu.Unlock()
 	<-flowing
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return !l.severed
+	return !l.dead()
 }
 
 // lay puts a new connection on the line.
@@ -163,3 +168,22 @@ func (d dialer) SkipTLSHandshake() bool {
 	theirs, ok := d.theirs.(interface{ SkipTLSHandshake() bool })
 	return ok && theirs.SkipTLSHandshake()
 }
+
+// mortal is the log of a worker, which says no more when its line is cut.
+type mortal struct {
+	slog.Handler
+	line *line
+}
+
+// Enabled implements slog.Handler.
+func (m mortal) Enabled(ctx context.Context, level slog.Level) bool {
+	return !m.line.dead() && m.Handler.Enabled(ctx, level)
+}
+
+// WithAttrs implements slog.Handler.
+func (m mortal) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return mortal{m.Handler.WithAttrs(attrs), m.line}
+}
+
+// WithGroup implements slog.Handler.
+func (m mortal) WithGroup(name string) slog.Handler { return mortal{m.Handler.WithGroup(name), m.line} }

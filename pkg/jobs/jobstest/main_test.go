@@ -5,7 +5,12 @@ import (
 
 	"go.uber.org/goleak"
 
-	"oprun.example/internal/devstack"
+	"oprun.example/pkg/jobs/jobstest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(devstack.Tests{M: m}) }
+// tests are these, run as a user's TestMain runs them.
+type tests struct{ m *testing.M }
+
+func (t tests) Run() int { return jobstest.Main(t.m) }
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(tests{m}) }

@@ -3,6 +3,7 @@ package jobstest
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -107,7 +108,11 @@ func (b *Bench) newProcess(jobType string) *process {
 	var err error
 	p.pool, err = pgxpool.NewWithConfig(b.ctx, config)
 	b.check("connect a worker to the database", err)
-	b.t.Cleanup(p.close)
+	b.processes = append(b.processes, p)
+	b.t.Cleanup(func() {
+		b.letGo() // of all, since one may wait for what another has locked
+		p.close()
+	})
 	p.ledger, err = oprun.Open(b.ctx, p.pool)
 	b.check("open a worker's ledger", err)
 	p.conn, err = p.line.toNATS(b.Conn.Opts).Connect()
@@ -117,7 +122,7 @@ func (b *Bench) newProcess(jobType string) *process {
 	p.worker, err = jobs.NewWorker(js, p.ledger, b.catalog, b.mux, jobs.Config{
 		Stream: topology.Stream, Consumer: topology.Consumer, Subjects: b.Subjects, Types: []string{jobType},
 		Concurrency: 1, Poll: 20 * time.Millisecond, DrainTimeout: b.config.Patience,
-		Workspace: workspace, NoSchedules: true, AuditEvery: -1, Logger: b.config.Logger,
+		Workspace: workspace, NoSchedules: true, AuditEvery: -1, Logger: slog.New(mortal{b.config.Logger.Handler(), p.line}),
 	})
 	b.check("make a worker", err)
 	return p
@@ -143,13 +148,19 @@ func (p *process) stop() {
 	<-p.ended
 }
 
-// close ends the worker, whatever state it is in, and its connections.
-func (p *process) close() {
-	p.over.Do(func() {
+// letGo lets all attempts that stand still die.
+func (b *Bench) letGo() {
+	for _, p := range b.processes {
 		if p.trap != nil {
 			p.trap.release(true)
 		}
 		p.line.flow()
+	}
+}
+
+// close ends the worker, which must not stand still, and its connections.
+func (p *process) close() {
+	p.over.Do(func() {
 		p.cancel()
 		if p.runs {
 			<-p.ended

@@ -19,6 +19,7 @@ type work struct {
 	known       map[uuid.UUID]bool // runs that were there before
 	maxAttempts int                // as declared: more means that the run was put off
 	before      int                // answers that are of no interest any more
+	expected    int                // answers at least
 	hurried     int                // attempts after which the run was made due
 	nudged      int                // deliveries that were told to come again
 }
@@ -79,6 +80,9 @@ func (b *Bench) settled(w *work) bool {
 	answers := b.answers(w.run, w.seqs)
 	row, found := b.row(w.run)
 	running := len(w.seqs) == 0
+	if len(answers) < w.expected {
+		return false
+	}
 	for _, seq := range w.seqs {
 		last := lastOf(answers, seq)
 		switch last.Verdict {
@@ -86,6 +90,8 @@ func (b *Bench) settled(w *work) bool {
 			return false
 		case dedupe.Execute:
 			running = true
+		case dedupe.NotDue: // it is to be tried again, and an earlier delivery of it was not acknowledged
+			running = running || row.Attempt > 0
 		case dedupe.Busy:
 			return b.nudge(w, last, found && row.CompletedAt != nil)
 		default:
