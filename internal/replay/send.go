@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"oprun.example/pkg/dedupe"
 	"oprun.example/pkg/events"
 )
@@ -33,6 +35,10 @@ func (r *replay) send(ctx context.Context, i *item) error {
 	pending, err := r.publisher.Send(ctx, m)
 	if events.Refused(err) {
 		r.refuse(i, dedupe.Oversize)
+		return nil
+	}
+	if errors.Is(err, nats.ErrBadHeaderMsg) { // what another client sent for a header, this one cannot
+		r.refuse(i, dedupe.HeaderInvalid)
 		return nil
 	}
 	if err != nil {

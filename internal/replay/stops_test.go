@@ -90,11 +90,13 @@ func TestReplayRefusesWhatTheLedgerDoesNotKnow(t *testing.T) {
 	full.Header = map[string][]string{"X": {strings.Repeat("x", events.MaxHeaderBytes-20)}}
 	large := h.recorded(4, time.Hour)
 	large.Data = []byte(`{"key": ` + strings.Repeat(" ", 1<<20))
-	source := these(stranger, named, full, large, h.recorded(5, time.Hour))
+	torn := h.recorded(6, time.Hour) // whose header block nobody could read
+	torn.Header = map[string][]string{"": {""}}
+	source := these(stranger, named, full, large, h.recorded(5, time.Hour), torn)
 	report := h.replay(h.database, source, Config{})
-	wantRows(t, report, "1 test.write refused scope_unknown", "1 test.write refused unknown_run", "1 test.write refused header_invalid",
+	wantRows(t, report, "1 test.write refused scope_unknown", "1 test.write refused unknown_run", "2 test.write refused header_invalid",
 		"1 test.write refused oversize", "1 test.write ran succeeded")
-	if report.Refused != 4 || report.Published != 1 || report.Effects != 1 {
+	if report.Refused != 5 || report.Published != 1 || report.Effects != 1 {
 		t.Errorf("the report is %+v", report)
 	}
 }
