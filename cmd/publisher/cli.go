@@ -16,6 +16,8 @@ type cli struct {
 
 	Publish   publishCommand `cmd:"" help:"Publish a job, or a file of jobs, and wait until the stream, or the ledger, has it."`
 	Load      loadCommand    `cmd:"" help:"Publish a bounded number of made-up jobs, and tell what became of them."`
+	Record    recordCommand  `cmd:"" help:"Write the messages of the stream to a file, as they are stored."`
+	Replay    replayCommand  `cmd:"" help:"Publish recorded messages again, and tell what became of each."`
 	Catalogue catalogCommand `cmd:"" name:"catalog" help:"Check and describe the catalogue."`
 }
 
@@ -23,13 +25,13 @@ type cli struct {
 type settings struct {
 	NATSURL        string        `name:"nats-url" env:"NATS_URL" group:"Connections:" placeholder:"URL" help:"One address or several, separated by commas. Default: nats://127.0.0.1:4222."`
 	NATSCreds      string        `name:"nats-creds" env:"NATS_CREDS" group:"Connections:" placeholder:"FILE" help:"Credentials file for NATS."`
-	DatabaseURL    string        `env:"DATABASE_URL" group:"Connections:" placeholder:"URL" help:"The ledger's Postgres, for --ledger and --wait. Default: the PG* variables."`
+	DatabaseURL    string        `env:"DATABASE_URL" group:"Connections:" placeholder:"URL" help:"The ledger's Postgres, for --ledger, --wait and replay. Default: the PG* variables."`
 	ConnectTimeout time.Duration `env:"OPRUN_CONNECT_TIMEOUT" group:"Connections:" default:"30s" help:"How long to wait for NATS, or Postgres; 0 tries once. Default: ${default}."`
 
 	Catalog       string `env:"OPRUN_CATALOG" group:"Names:" default:"./jobs.yaml" placeholder:"FILE" help:"The job catalogue, the same as the consumers'. Default: ${default}."`
 	SubjectPrefix string `env:"OPRUN_SUBJECT_PREFIX" group:"Names:" default:"${prefix}" placeholder:"WORD" help:"First token of every job's subject. Default: ${default}."`
 	EventsPrefix  string `env:"OPRUN_EVENTS_PREFIX" group:"Names:" default:"${events_prefix}" placeholder:"WORD" help:"First token of the subjects on which the ends of runs are told. Default: ${default}."`
-	Stream        string `env:"OPRUN_STREAM" group:"Names:" default:"${stream}" placeholder:"NAME" help:"The stream whose workers --ledger wakes. Default: ${default}."`
+	Stream        string `env:"OPRUN_STREAM" group:"Names:" default:"${stream}" placeholder:"NAME" help:"The stream: whose workers publish --ledger wakes, and which record reads. Default: ${default}."`
 
 	Output    string           `short:"o" group:"Output and logs:" enum:"table, json, ndjson" default:"table" placeholder:"FORMAT" help:"Form of the data on stdout: ${enum}. Default: ${default}."`
 	LogFormat string           `env:"OPRUN_LOG_FORMAT" group:"Output and logs:" placeholder:"FORMAT" help:"text or json. Default: text on a terminal, else json."`
@@ -52,7 +54,7 @@ func (s *settings) validateSubjects() error {
 func parse(args []string, to streams) (*kong.Context, *settings, error) {
 	var c cli
 	command, err := proc.Parse(&c, "publisher", "Publishes background jobs to NATS JetStream.", args, to.out, to.err,
-		kong.Vars{"prefix": events.DefaultPrefix, "events_prefix": events.DefaultEventsPrefix, "stream": events.DefaultTopology().Stream})
+		kong.Vars{"prefix": events.DefaultPrefix, "events_prefix": events.DefaultEventsPrefix, "stream": events.DefaultTopology().Stream, "consumer": events.DefaultTopology().Consumer})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -4,8 +4,8 @@
 // Data goes to stdout, all else to stderr. It exits with 0 when the stream (with --ledger: the ledger) has the job,
 // also when it had it before, 1 when something failed, 2 when flags, environment or a file cannot be understood, and 3
 // when NATS, the stream or the ledger is missing or unreachable. With --wait it exits with 0 when the run has succeeded, 4
-// when it has partially, 1 when it ended otherwise, and 5 when the time to wait is up. Of many jobs, it exits with 4 when some
-// were refused, or ended otherwise than well. "catalog check --strict" exits with 1 when there is something to look at.
+// when it has partially, 1 when it ended otherwise, and 5 when the time to wait is up. Of many jobs, or messages, it exits with 4
+// when some were refused, or ended otherwise than well. "catalog check --strict" exits with 1 when there is something to look at.
 package main
 
 import (

@@ -13,7 +13,7 @@ const (
 	logEvery  = 10 * time.Second       // elsewhere
 )
 
-// progress shows how far a publication is: on a terminal as a line that is written over, elsewhere as a log line now and then.
+// progress shows how far a command is: on a terminal as a line that is written over, elsewhere as a log line now and then.
 type progress struct {
 	*app
 	terminal, shown bool
@@ -33,7 +33,7 @@ func (p *progress) show(text string, attributes ...any) {
 		fmt.Fprint(p.err, overwrite, text, "\r") // back to its start: a log line may come between
 	case !p.terminal && since >= logEvery:
 		p.last = now
-		p.log.Info("published", attributes...)
+		p.log.Info("progress", attributes...)
 	}
 }
 

@@ -36,7 +36,7 @@ func TestProgress(t *testing.T) {
 		p.last = time.Now().Add(-logEvery)
 		p.showMany(report)
 		p.clear()
-		if out.Len() > 0 || !strings.Contains(log.String(), "msg=published up_to_line=7000 refused=2 jobs_per_second=1234") {
+		if out.Len() > 0 || !strings.Contains(log.String(), "msg=progress up_to_line=7000 refused=2 jobs_per_second=1234") {
 			t.Errorf("got %q and the log %s", out.String(), log.String())
 		}
 	})

@@ -31,20 +31,28 @@ func TestMain(m *testing.M) {
 // Each script has a NATS server of its own, in NATS_URL.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("testdata", "script"),
+	params := scripts()
+	params.Dir = filepath.Join("testdata", "script")
+	testscript.Run(t, params)
+}
+
+// scripts are what scripts may say.
+func scripts() testscript.Params {
+	return testscript.Params{
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               giveServer,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"answers":  answers,
 			"capture":  capture,
 			"exits":    exits,
 			"ledger":   ledger,
 			"message":  message,
 			"topology": topology,
+			"waits":    waits,
 			"worker":   worker,
 		},
-	})
+	}
 }
 
 // test is the test that a script is.

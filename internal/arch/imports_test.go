@@ -56,6 +56,7 @@ var plan = map[string]row{
 	"internal/devstack": {[]string{"migrations"}, []string{natsServer, natsGo, pgx}},
 	"internal/demo":     {[]string{"internal/devstack", "internal/remote", "pkg/jobs"}, []string{natsGo, pgx, prometheus, uuid}},
 	"internal/torture":  {[]string{"internal/devstack", "pkg/jobs"}, []string{natsGo, pgx, prometheus, uuid}},
+	"internal/replay":   {[]string{"pkg/events", "pkg/oprun"}, []string{natsGo, uuid}},
 	"internal/asyncapi": {[]string{"pkg/oprun", "pkg/events", "pkg/catalog"}, []string{yaml}},
 	"internal/arch":     {nil, nil},
 	"internal/model":    {nil, nil}, // the protocol from its description: it shares no code with what it judges
@@ -70,7 +71,7 @@ var plan = map[string]row{
 	"internal/deploytest": {nil, nil}, // tests only
 
 	"cmd/consumer":  {[]string{"internal/admin", "internal/remote", "internal/otlp", "internal/proc", "pkg/jobs", "migrations"}, []string{kong, natsGo, pgx, prometheus, uuid, traces, tracePgx}},
-	"cmd/publisher": {[]string{"internal/asyncapi", "internal/bulk", "internal/load", "internal/otlp", "internal/proc", "pkg/jobs"}, []string{kong, natsGo, pgx, uuid, traces}},
+	"cmd/publisher": {[]string{"internal/asyncapi", "internal/bulk", "internal/load", "internal/otlp", "internal/proc", "internal/replay", "pkg/jobs"}, []string{kong, natsGo, pgx, uuid, traces}},
 	"cmd/dev":       {[]string{"internal/demo", "internal/torture", "internal/proc"}, []string{kong, natsGo, pgx}},
 }
 

@@ -30,11 +30,13 @@ func sharedSchemas() map[string]any {
 			events.HeaderMsgID:       text("The broker stores no second message with this id within its window. It means nothing to the ledger."),
 			events.HeaderRunID:       text("The run, when the ledger has it already", object{"format": "uuid"}),
 			events.HeaderRequestID:   text("Your own id of this request: asked again with it, the job runs once", object{"pattern": fmt.Sprintf("^[!-~]{1,%d}$", events.MaxRequestIDLength)}),
-			events.HeaderOccurrence:  text("Written by replay only: stream, sequence and store time of the recorded message", object{"pattern": "^[^/]+/[1-9][0-9]*/[1-9][0-9]*$"}),
+			events.HeaderOccurrence:  text("Written by replay only: stream, sequence and store time of the recorded message", object{"pattern": place}),
 			events.HeaderInitiator:   text("Who asks", object{"maxLength": events.MaxInitiatorLength, "default": events.DefaultInitiator}),
 			events.HeaderVersion:     text("The version of this format", object{"const": events.WireVersion}),
 			events.HeaderTraceParent: text(traceContext),
 			events.HeaderTraceState:  text(traceContext),
+
+			events.HeaderReplayedFrom: text("Written by replay only: where the message was recorded that this new request was made of", object{"pattern": place}),
 		}},
 		eventHeaders: object{"type": "object", "description": "Values are percent-encoded UTF-8", "required": []string{"ce-specversion", "ce-type", "ce-id", "ce-source"}, "properties": object{
 			"ce-specversion": text("The version of CloudEvents", object{"const": "1.0"}),
@@ -53,7 +55,10 @@ func sharedSchemas() map[string]any {
 	}
 }
 
-const traceContext = "W3C trace context"
+const (
+	traceContext = "W3C trace context"
+	place        = "^[^/]+/[1-9][0-9]*/[1-9][0-9]*$"
+)
 
 // run is the schema of what is told of a run that has ended: pkg/jobs.Ended.
 func run() object {

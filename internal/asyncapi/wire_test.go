@@ -48,11 +48,12 @@ func TestHeadersAreThoseThatTheCodecTakes(t *testing.T) {
 	schema := compiled(t, "JobHeaders")
 	subject := events.Subjects{}.Subject(dedupe.Scope{Kind: dedupe.TenantScope}, "a.b")
 	for name, values := range map[string]struct{ good, bad []string }{
-		events.HeaderRunID:      {[]string{someone}, []string{"7", strings.ReplaceAll(someone, "-", "")}},
-		events.HeaderRequestID:  {[]string{"order-7", strings.Repeat("x", 128)}, []string{"order 7", "ä", strings.Repeat("x", 129)}},
-		events.HeaderOccurrence: {[]string{"JOBS/7/1764126000000000000"}, []string{"JOBS/7", "JOBS/0/1", "JOBS/07/1", "/1/1"}},
-		events.HeaderInitiator:  {[]string{"ada", strings.Repeat("ä", 128)}, []string{strings.Repeat("ä", 129)}},
-		events.HeaderVersion:    {[]string{"1"}, []string{"2"}},
+		events.HeaderRunID:        {[]string{someone}, []string{"7", strings.ReplaceAll(someone, "-", "")}},
+		events.HeaderRequestID:    {[]string{"order-7", strings.Repeat("x", 128)}, []string{"order 7", "ä", strings.Repeat("x", 129)}},
+		events.HeaderOccurrence:   {[]string{"JOBS/7/1764126000000000000"}, []string{"JOBS/7", "JOBS/0/1", "JOBS/07/1", "/1/1"}},
+		events.HeaderReplayedFrom: {[]string{"JOBS/7/1764126000000000000"}, []string{"JOBS/7", "JOBS/0/1", "JOBS/07/1", "/1/1"}},
+		events.HeaderInitiator:    {[]string{"ada", strings.Repeat("ä", 128)}, []string{strings.Repeat("ä", 129)}},
+		events.HeaderVersion:      {[]string{"1"}, []string{"2"}},
 	} {
 		for _, value := range slices.Concat(values.good, values.bad) {
 			_, refused := events.Codec{}.Decode(events.Message{Subject: subject, Header: nats.Header{name: {value}}, Data: []byte(`{}`)})

@@ -25,12 +25,12 @@ var ownerAlone = []string{"add_tenant", "add_workspace"}
 var may = map[string][]string{
 	"oprun_publisher": {
 		"confirm_wait", "ensure_follow_up", "ensure_lent", "ensure_made", "ensure_new", "ensure_past", "ensure_queued", "ensure_running", "fire",
-		"forgotten", "horizon", "lend_input", "reconcile_candidates", "record_delivery", "run", "runs", "runs_active", "runs_by_id", "scope", "schema_version",
+		"forgotten", "horizon", "lend_input", "memory", "reconcile_candidates", "record_delivery", "run", "runs", "runs_active", "runs_by_id", "scope", "schema_version",
 		"stats_stale", "tenants", "workspaces",
 	},
 	"oprun_reader": {
 		"account", "attempts", "ensure_made", "ensure_past", "ensure_running", "forgotten", "horizon", "last_fire", "late",
-		"run", "runs", "runs_active", "runs_by_id", "runs_floor", "runs_succeeded", "runs_unwell", "runs_unwell_in_scope",
+		"memory", "run", "runs", "runs_active", "runs_by_id", "runs_floor", "runs_succeeded", "runs_unwell", "runs_unwell_in_scope",
 		"schema_version", "scope", "stats_due", "stats_stale", "stats_stale_many", "stats_unwell", "tenants", "twins", "verdicts", "workspaces",
 	},
 }

@@ -89,6 +89,13 @@ func (h *headers) readJob(job *Job) error {
 		job.Occurrence = dedupe.ByPlace(place.Stream, place.Seq, place.StoredAt)
 		job.AcceptedAt = place.StoredAt
 	}
+	if h.present[replayedFrom] {
+		place, err := ParsePlace(h.value[replayedFrom])
+		if err != nil {
+			return refuse(dedupe.HeaderInvalid, "header "+HeaderReplayedFrom+": "+err.Error())
+		}
+		job.ReplayedFrom = place
+	}
 	if h.value[initiator] != "" {
 		if job.Initiator = h.value[initiator]; !validInitiator(job.Initiator) {
 			return refuse(dedupe.HeaderInvalid, "header "+HeaderInitiator+": it is longer than 128 characters or has control characters")

@@ -2,7 +2,6 @@ package events
 
 import (
 	"errors"
-	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -86,6 +85,12 @@ func TestDecode(t *testing.T) {
 			"X-Foreign": {"\x01"},
 		}), want)
 	})
+	t.Run("where_a_new_request_was_recorded_decides_nothing", func(t *testing.T) {
+		t.Parallel()
+		want := plain()
+		want.ReplayedFrom = Place{"OLD", 7, stored}
+		wantJob(t, Codec{}, message(nats.Header{HeaderReplayedFrom: {want.ReplayedFrom.String()}}), want)
+	})
 	t.Run("headers_are_read_whatever_their_case", func(t *testing.T) {
 		t.Parallel()
 		want := plain()
@@ -146,10 +151,12 @@ func TestDecode_replayed_message_is_the_same_occurrence(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			replayed := message(maps.Clone(header))
-			replayed.Header[HeaderOccurrence] = []string{replayed.Place().String()}
+			replayed := message(header).Again("replay/1")
 			replayed.Stream, replayed.Seq, replayed.StoredAt = "COPY", 1, stored.Add(time.Hour)
 			wantJob(t, Codec{}, replayed, original)
+			twice := replayed.Again("replay/2")
+			twice.Stream, twice.Seq, twice.StoredAt = "COPY", 2, stored.Add(2*time.Hour)
+			wantJob(t, Codec{}, twice, original)
 		})
 	}
 }
@@ -175,6 +182,7 @@ func TestDecode_refuses(t *testing.T) {
 		"an_initiator_with_an_escape":      {nats.Header{HeaderInitiator: {"a\x1b[31m"}}, dedupe.HeaderInvalid},
 		"an_initiator_of_two_lines":        {nats.Header{HeaderInitiator: {"a\u2028b"}}, dedupe.HeaderInvalid},
 		"an_initiator_that_is_not_UTF8":    {nats.Header{HeaderInitiator: {"\xff"}}, dedupe.HeaderInvalid},
+		"an_origin_without_time":           {nats.Header{HeaderReplayedFrom: {"JOBS/42"}}, dedupe.HeaderInvalid},
 		"an_occurrence_without_time":       {nats.Header{HeaderOccurrence: {"JOBS/42"}}, dedupe.HeaderInvalid},
 		"a_repeated_header":                {nats.Header{HeaderRequestID: {"a", "a"}}, dedupe.HeaderInvalid},
 		"a_block_that_is_no_header":        {unreadableHeader(), dedupe.HeaderInvalid},

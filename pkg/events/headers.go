@@ -17,11 +17,15 @@ const (
 	HeaderMsgID       = "Nats-Msg-Id"      // the broker's deduplication; it means nothing to the ledger
 	HeaderRunID       = "Oprun-Run-Id"     // the run, when the ledger has it already
 	HeaderRequestID   = "Oprun-Request-Id" // the producer's own id of this request
-	HeaderOccurrence  = "Oprun-Occurrence" // written by replay: the [Place] of the recorded message
+	HeaderOccurrence  = "Oprun-Occurrence" // written by replay: the [Place] of the recorded message, which this one is again
 	HeaderInitiator   = "Oprun-Initiator"  // who asked
 	HeaderVersion     = "Oprun-Version"    // [WireVersion], which is also what its absence means
 	HeaderTraceParent = "traceparent"      // W3C trace context
 	HeaderTraceState  = "tracestate"
+
+	// HeaderReplayedFrom is written by replay: the [Place] of the recorded message that this new request was made of. It
+	// decides nothing; the run keeps it.
+	HeaderReplayedFrom = "Oprun-Replayed-From"
 )
 
 // WireVersion is the version of this message format.
@@ -35,6 +39,7 @@ const (
 	runID
 	requestID
 	occurrence
+	replayedFrom
 	initiator
 	version
 	traceParent
@@ -50,7 +55,8 @@ const (
 
 var fieldNames = [fieldCount]string{
 	msgID: HeaderMsgID, runID: HeaderRunID, requestID: HeaderRequestID, occurrence: HeaderOccurrence,
-	initiator: HeaderInitiator, version: HeaderVersion, traceParent: HeaderTraceParent, traceState: HeaderTraceState,
+	replayedFrom: HeaderReplayedFrom,
+	initiator:    HeaderInitiator, version: HeaderVersion, traceParent: HeaderTraceParent, traceState: HeaderTraceState,
 	contentType: "Content-Type", ceSpecVersion: "ce-specversion", ceType: "ce-type", ceID: "ce-id",
 	ceSource: "ce-source", ceTime: "ce-time",
 }

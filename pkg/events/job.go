@@ -42,6 +42,9 @@ type Job struct {
 	// message's own. A request older than the ledger's memory is measured by it.
 	AcceptedAt time.Time
 
+	// ReplayedFrom is where the message was recorded that this request was made of, as a new one; zero: nowhere.
+	ReplayedFrom Place
+
 	Initiator string // who asked, "system" when nobody says so
 
 	// TraceParent and TraceState are the producer's W3C trace context, "" when there is none or none that is valid.

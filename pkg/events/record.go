@@ -30,27 +30,33 @@ type record struct {
 // written as the six characters of \u0000, and room for the rest.
 const maxRecordBytes = 6<<20 + 64<<10
 
+// recordChunk is how much a recorder gathers before it writes: lines, of which the last may go beyond.
+const recordChunk = 256 << 10
+
 // Recorder writes stored messages as a record: one JSON object a line, in the order they are given, optionally
-// compressed. It is for one goroutine at a time.
+// compressed. Each of its writes is of whole lines, and when it compresses of a whole zstd frame: a record whose writer
+// was killed can be read to its last line. It is for one goroutine at a time.
 type Recorder struct {
-	out      *bufio.Writer
+	out      io.Writer
 	compress *zstd.Encoder // nil: plain
-	encoder  *json.Encoder
+	lines    bytes.Buffer  // not written yet
+	encoder  *json.Encoder // into lines
+	frame    []byte
+	written  bool
 }
 
 // NewRecorder returns a recorder that writes to w, as NDJSON or as NDJSON within zstd. What it was given is in w after
 // [Recorder.Close] only, which leaves w itself open.
 func NewRecorder(w io.Writer, compressed bool) (*Recorder, error) {
-	r := &Recorder{}
+	r := &Recorder{out: w}
 	if compressed {
-		encoder, err := zstd.NewWriter(w)
+		encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true))
 		if err != nil {
 			return nil, fmt.Errorf("compress records: %w", err)
 		}
-		r.compress, w = encoder, encoder
+		r.compress = encoder
 	}
-	r.out = bufio.NewWriterSize(w, 1<<16)
-	r.encoder = json.NewEncoder(r.out)
+	r.encoder = json.NewEncoder(&r.lines)
 	r.encoder.SetEscapeHTML(false)
 	return r, nil
 }
@@ -67,25 +73,40 @@ func (r *Recorder) Write(m Message) error {
 	if err := r.encoder.Encode(line); err != nil {
 		return fmt.Errorf("write record of message %d: %w", m.Seq, err)
 	}
-	return nil
+	if r.lines.Len() < recordChunk {
+		return nil
+	}
+	return r.Flush()
 }
 
 // Flush hands everything that was written so far to w: a reader of the file finds whole lines up to here.
 func (r *Recorder) Flush() error {
-	err := r.out.Flush()
-	if r.compress != nil {
-		err = errors.Join(err, r.compress.Flush())
+	if r.lines.Len() == 0 {
+		return nil
 	}
-	return err
+	return r.write()
 }
 
 // Close ends the record.
 func (r *Recorder) Close() error {
-	err := r.out.Flush()
-	if r.compress != nil {
-		err = errors.Join(err, r.compress.Close())
+	if r.lines.Len() == 0 && (r.written || r.compress == nil) {
+		return nil
 	}
-	return err
+	return r.write() // of nothing at all: a frame without content, which is zstd where an empty file is not
+}
+
+func (r *Recorder) write() error {
+	chunk := r.lines.Bytes()
+	if r.compress != nil {
+		r.frame = r.compress.EncodeAll(chunk, r.frame[:0])
+		chunk = r.frame
+	}
+	r.lines.Reset()
+	r.written = true
+	if _, err := r.out.Write(chunk); err != nil {
+		return fmt.Errorf("write records: %w", err)
+	}
+	return nil
 }
 
 // RecordError says which line of a record cannot be read, and why.

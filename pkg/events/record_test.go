@@ -89,6 +89,65 @@ func TestRecordsThatWereCutShortNameTheLine(t *testing.T) {
 	}
 }
 
+// chunks keeps each write apart.
+type chunks [][]byte
+
+func (c *chunks) Write(p []byte) (int, error) {
+	*c = append(*c, bytes.Clone(p))
+	return len(p), nil
+}
+
+// A recorder that is killed between two writes leaves a record that ends with a whole line.
+func TestARecordCanBeReadAfterEachWrite(t *testing.T) {
+	t.Parallel()
+	for name, compressed := range map[string]bool{"plain": false, "compressed": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out chunks
+			recorder, err := events.NewRecorder(&out, compressed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			const messages = 5000
+			m := recorded()[0]
+			for m.Seq = 1; m.Seq <= messages; m.Seq++ {
+				if err := recorder.Write(m); err != nil {
+					t.Fatal(err)
+				}
+				if m.Seq == 7 {
+					if err := recorder.Flush(); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if err := recorder.Close(); err != nil {
+				t.Fatal(err)
+			}
+			before := 0
+			for n := range out {
+				got, err := read(bytes.NewReader(bytes.Join(out[:n+1], nil)))
+				if err != nil || len(got) <= before {
+					t.Fatalf("after write %d there are %d messages, after the one before %d: %v", n+1, len(got), before, err)
+				}
+				before = len(got)
+			}
+			if before != messages || len(out) < 3 {
+				t.Errorf("%d messages in %d writes, want %d in several", before, len(out), messages)
+			}
+		})
+	}
+}
+
+func TestARecordOfNothingIsARecord(t *testing.T) {
+	t.Parallel()
+	for _, compressed := range []bool{false, true} {
+		file := write(t, compressed)
+		if got, err := read(bytes.NewReader(file)); err != nil || len(got) != 0 || compressed != (len(file) > 0) {
+			t.Errorf("compressed %t: %d messages of %d bytes, %v", compressed, len(got), len(file), err)
+		}
+	}
+}
+
 func TestLinesThatAreNoRecordsAreRefused(t *testing.T) {
 	t.Parallel()
 	good := strings.TrimSpace(string(write(t, false, recorded()[2])))

@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -105,13 +104,6 @@ func (l *claimLane) judge(batch []*delivery) {
 	l.endedWithout("claim", endedByClaim(l.asked, answers))
 }
 
-// refusal is a delivery that can never run, and why.
-type refusal struct {
-	*delivery
-	reason dedupe.Reason
-	detail string
-}
-
 // read decodes the deliveries, and makes a question for the ledger of each that is not refused.
 func (l *claimLane) read(batch []*delivery) (refused []refusal) {
 	clear(l.asked) // the last batch's may be forgotten
@@ -128,26 +120,6 @@ func (l *claimLane) read(batch []*delivery) (refused []refusal) {
 		l.asked, l.questions = append(l.asked, d), append(l.questions, question)
 	}
 	return refused
-}
-
-func refusalOf(d *delivery, err error) refusal {
-	reason, detail := reasonOf(err)
-	return refusal{d, reason, detail}
-}
-
-func reasonOf(err error) (reason dedupe.Reason, detail string) {
-	var refused *events.Refusal
-	var input *dedupe.InputError
-	switch {
-	case errors.As(err, &refused):
-		return refused.Reason, refused.Detail
-	case errors.As(err, &input) && input.Missing:
-		return dedupe.IdentityInputMissing, err.Error()
-	case errors.As(err, &input):
-		return dedupe.IdentityInputInexact, err.Error()
-	default:
-		return dedupe.Malformed, err.Error()
-	}
 }
 
 // question decodes one delivery. Its error is a refusal.
@@ -175,6 +147,9 @@ func (d *delivery) question(declared bool) (q oprun.Delivery, err error) {
 		Seq: d.message.Seq, StoredAt: d.message.StoredAt, Initiator: d.job.Initiator,
 		Identity: dedupe.Identity{Scope: d.job.Scope, Type: d.job.Type}, Input: d.job.Input, Trace: traceOf(&d.job),
 		Once: d.spec.job.IdentityMode == dedupe.OnceMode, Cools: d.spec.job.Cooldown > 0, Follows: d.spec.follows(),
+	}
+	if from := d.job.ReplayedFrom; from.Seq != 0 {
+		q.ReplayedFrom = from.String()
 	}
 	if d.job.RunID != uuid.Nil {
 		return q, nil // the row decides: its identity stands
@@ -251,48 +226,7 @@ func (w *Worker) follow(d *delivery, answer oprun.Answer, sent time.Time) *refus
 	return nil
 }
 
-// rejection says why the ledger takes a delivery for one that can never run.
-func rejection(reason dedupe.Reason, d *delivery) string {
-	if reason == dedupe.OlderThanRetention {
-		return "the ledger may have forgotten this request: it keeps none that is so old"
-	}
-	return "the ledger has no " + d.job.Scope.String()
-}
-
 // unknownRunDelay grows from one second to five minutes with the number of deliveries.
 func unknownRunDelay(delivered uint64) time.Duration {
 	return min(time.Second<<min(max(delivered, 1)-1, 9), 5*time.Minute)
-}
-
-// judged tells the reasons that the ledger finds: they were counted by their verdict.
-func judged(reason dedupe.Reason) bool {
-	return reason == dedupe.ScopeUnknown || reason == dedupe.RunUnknown || reason == dedupe.OlderThanRetention
-}
-
-// bury writes dead letters, and only then takes their messages from the stream's consumer. Without a ledger the
-// messages are left to be delivered again.
-func (w *Worker) bury(refused []refusal) {
-	if len(refused) == 0 {
-		return
-	}
-	letters := make([]oprun.DeadLetter, len(refused))
-	for i, r := range refused {
-		letters[i] = r.letter(r.reason.String(), r.detail)
-	}
-	_, err := w.ask(w.stopping, "bury", len(letters), func(ctx context.Context) error { return w.ledger.Bury(ctx, letters) })
-	if err != nil {
-		w.log.Error("dead letters not written", "messages", len(letters), "error", err)
-	}
-	for _, r := range refused {
-		if err == nil {
-			w.buried(r.delivery)
-			r.term()
-			w.metrics.deadLetters[r.reason].Inc()
-			if !judged(r.reason) {
-				r.spec.metrics.deliveries[dedupe.Rejected].Inc()
-			}
-			w.log.Warn("message rejected", "reason", r.reason.String(), "detail", r.detail, "stream", r.message.Stream, "seq", r.message.Seq)
-		}
-		w.drop(r.delivery)
-	}
 }

@@ -27,7 +27,9 @@ type Account struct {
 	MadeHere   bool      // this very message created the run, and not another one of the same occurrence
 	Joined     uuid.UUID // the run that stands for it, since its delivery was recorded as a duplicate
 	DeadLetter uuid.UUID
-	Successes  int // recorded attempts of a succeeded run that succeeded; more than one is a broken promise (I2)
+	Successes  int       // recorded attempts of a succeeded run that succeeded; more than one is a broken promise (I2)
+	Outcome    Outcome   // of Run; Pending until it has ended
+	EndedAt    time.Time // when Run ended, by the database's clock; zero: it has not
 }
 
 // Account tells what the ledger has of messages of one stream, in their order. A dead letter is known by the
@@ -50,8 +52,17 @@ func (l *Ledger) Account(ctx context.Context, stream string, messages []Sighting
 	var run, joined, letter *rawID
 	var madeHere bool
 	var successes int
-	_, err = pgx.ForEachRow(rows, []any{&ord, &run, &madeHere, &joined, &letter, &successes}, func() error {
-		accounts[ord-1] = Account{idOrZero(run), madeHere, idOrZero(joined), idOrZero(letter), successes}
+	var outcome *Outcome
+	var ended *time.Time
+	_, err = pgx.ForEachRow(rows, []any{&ord, &run, &madeHere, &joined, &letter, &successes, &outcome, &ended}, func() error {
+		a := Account{Run: idOrZero(run), MadeHere: madeHere, Joined: idOrZero(joined), DeadLetter: idOrZero(letter), Successes: successes}
+		if outcome != nil {
+			a.Outcome = *outcome
+		}
+		if ended != nil {
+			a.EndedAt = *ended
+		}
+		accounts[ord-1] = a
 		return nil
 	})
 	if err != nil {

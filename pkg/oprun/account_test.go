@@ -16,11 +16,14 @@ func sighting(d Delivery) Sighting {
 	}
 }
 
-// account is what the ledger has of these messages of JOBS.
+// account is what the ledger has of these messages of JOBS, but for how their runs have ended.
 func (s *scene) account(messages ...Sighting) []Account {
 	s.t.Helper()
 	accounts, err := s.Account(s.t.Context(), "JOBS", messages)
 	must(s.t, err)
+	for i := range accounts {
+		accounts[i].Outcome, accounts[i].EndedAt = "", time.Time{}
+	}
 	return accounts
 }
 
@@ -77,6 +80,16 @@ func TestAccount(t *testing.T) {
 		"a_message_of_which_the_ledger_has_nothing_has_no_account": func(s *scene) {
 			same(s.t, "accounts", []Account{{}, {}}, s.account(sighting(s.delivery("a")), Sighting{}))
 			same(s.t, "of nothing", nil, s.account())
+		},
+		"a_run_tells_how_and_when_it_ended": func(s *scene) {
+			ended, active, none := s.delivery("a"), s.delivery("b"), s.delivery("c")
+			s.finish(s.take(ended))
+			s.take(active)
+			accounts, err := s.Account(s.t.Context(), "JOBS", []Sighting{sighting(ended), sighting(active), sighting(none)})
+			must(s.t, err)
+			same(s.t, "outcomes", []Outcome{Succeeded, Pending, ""}, []Outcome{accounts[0].Outcome, accounts[1].Outcome, accounts[2].Outcome})
+			at := query[time.Time](s, "select completed_at from oprun.operation_runs where completed_at is not null")
+			same(s.t, "ends", []bool{true, true, true}, []bool{accounts[0].EndedAt.Equal(at), accounts[1].EndedAt.IsZero(), accounts[2].EndedAt.IsZero()})
 		},
 		"successes_are_the_recorded_ones_of_a_run_that_succeeded": func(s *scene) {
 			once, twice := s.delivery("a"), s.delivery("b")

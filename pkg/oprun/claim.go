@@ -37,6 +37,10 @@ type Delivery struct {
 	Follows     bool   // a duplicate waits behind an owner that is running
 	Input       []byte // the message's body; kept by a run that waits or is parked
 	Trace       Trace  // the producer's; kept likewise
+
+	// ReplayedFrom is the place of the recorded message that this request was made of; "": none. The run keeps it in its
+	// context, as replayed_from.
+	ReplayedFrom string
 }
 
 func (d *Delivery) maxAttempts() int { return cmp.Or(d.MaxAttempts, DefaultMaxAttempts) }

@@ -71,7 +71,7 @@ func (c *claim) newArgs(these []int) []any {
 	return []any{
 		cols.ids, cols.tenantScoped, cols.scopes, cols.types, cols.hashes, cols.tokens, cols.leases,
 		sparse(cols.once, false), sparse(cols.cools, false), from.attempts, from.seqs, from.times,
-		sparse(from.initiators, systemInitiator), c.who.Stream, rawID(c.who.Worker), millis(headStart(c.who.AckWait)),
+		sparse(from.initiators, systemInitiator), c.replays(these), c.who.Stream, rawID(c.who.Worker), millis(headStart(c.who.AckWait)),
 	}
 }
 
@@ -134,12 +134,26 @@ func (c *claim) knownArgs(these []int) []any {
 	}
 }
 
-// inputs are the payloads of these deliveries, each a JSON object, and what is kept of their traces.
+// replays are the contexts of runs that run at once: of those whose requests were made of recorded messages. A message
+// that runs keeps its trace itself.
+func (c *claim) replays(these []int) (contexts []string) {
+	for at, i := range these {
+		if from := c.batch[i].ReplayedFrom; from != "" {
+			if contexts == nil {
+				contexts = make([]string, len(these))
+			}
+			contexts[at] = string(Trace{}.context(from))
+		}
+	}
+	return contexts
+}
+
+// inputs are the payloads of these deliveries, each a JSON object, and the contexts of their runs.
 func (c *claim) inputs(these []int) (inputs, contexts []string, named []bool) {
 	inputs, contexts, named = make([]string, len(these)), make([]string, len(these)), make([]bool, len(these))
 	for at, i := range these {
 		inputs[at], named[at] = cmp.Or(string(c.batch[i].Input), emptyInput), c.batch[i].Named
-		contexts[at] = string(c.batch[i].Trace.Context())
+		contexts[at] = string(c.batch[i].Trace.context(c.batch[i].ReplayedFrom))
 	}
 	return inputs, sparse(contexts, ""), named
 }

@@ -56,6 +56,7 @@ var hot = map[string][]string{
 	"reconcile_candidates":      {"operation_runs_pkey", "runs_due", "tenants_pkey"},
 	"horizon":                   nil,
 	"advance_horizon":           nil,
+	"memory":                    nil,
 	"delete_expired_runs":       {"operation_run_attempts_pkey", "operation_runs_pkey"},
 	"delete_expired_deliveries": {"operation_run_deliveries_pkey"},
 	"delete_expired_letters":    {"dead_letters_pkey"},

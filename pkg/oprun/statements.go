@@ -45,6 +45,7 @@ var (
 	candidatesSQL     = statement("reconcile_candidates")
 	horizonSQL        = statement("horizon")
 	advanceSQL        = statement("advance_horizon")
+	memorySQL         = statement("memory")
 	deleteRunsSQL     = statement("delete_expired_runs")
 	deleteSeenSQL     = statement("delete_expired_deliveries")
 	deleteLettersSQL  = statement("delete_expired_letters")

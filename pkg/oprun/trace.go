@@ -12,17 +12,24 @@ type Trace struct {
 }
 
 // Context returns the trace as a run's context keeps it ([Request].Context); nil when there is none.
-func (t Trace) Context() json.RawMessage {
-	if t.Parent == "" {
+func (t Trace) Context() json.RawMessage { return t.context("") }
+
+// context is the trace and where the run was replayed from, either of which may be missing.
+func (t Trace) context(replayedFrom string) json.RawMessage {
+	if t.Parent == "" && replayedFrom == "" {
 		return nil
 	}
 	kept := struct {
-		Parent string `json:"traceparent"`
-		State  string `json:"tracestate,omitempty"`
-	}{t.Parent, t.State}
+		Parent       string `json:"traceparent,omitempty"`
+		State        string `json:"tracestate,omitempty"`
+		ReplayedFrom string `json:"replayed_from,omitempty"`
+	}{t.Parent, t.State, replayedFrom}
+	if t.Parent == "" {
+		kept.State = ""
+	}
 	text, err := json.Marshal(kept)
 	if err != nil {
-		return nil // two texts always can
+		return nil // three texts always can
 	}
 	return text
 }

@@ -6,11 +6,12 @@
 select d.ord, own.id as run, coalesce(own.origin_stream = $8::text and own.origin_seq = d.seq and own.origin_time = d.stored_at, false) as made_here,
   seen.run_id as joined, letter.id as dead_letter,
   (select count(*) from oprun.operation_run_attempts a
-   where a.run_id = own.id and own.outcome = 'succeeded' and a.result = 'succeeded') as successes
+   where a.run_id = own.id and own.outcome = 'succeeded' and a.result = 'succeeded') as successes,
+  own.outcome, own.completed_at
 from unnest($1::uuid[], $2::boolean[], $3::uuid[], $4::text[], $5::boolean[], $6::bigint[], $7::timestamptz[])
   with ordinality d(id, tenant_scoped, scope_id, type, named, seq, stored_at, ord)
 left join lateral (
-  select r.id, r.outcome, r.origin_stream, r.origin_seq, r.origin_time from oprun.operation_runs r
+  select r.id, r.outcome, r.completed_at, r.origin_stream, r.origin_seq, r.origin_time from oprun.operation_runs r
   where r.id = d.id and r.type = d.type and case
     when d.tenant_scoped then r.tenant_id = (select t.id from oprun.tenants t where t.external_id = d.scope_id)
     else r.tenant_id is null and r.workspace_id = d.scope_id end
