@@ -46,7 +46,7 @@ func main() {
 		Identity: identity, Input: input, RequestID: requestID, Initiator: "go-producer",
 	})
 	if errors.Is(err, events.ErrNoAck) {
-		log.Fatalf("%v\nnobody knows whether the stream has it: ask again with the request id %s", err, requestID)
+		fmt.Fprintln(os.Stderr, "nobody knows whether the stream has it: ask again with the request id", requestID)
 	}
 	if err != nil { // events.ErrNoStream, events.ErrStreamFull, or a *events.Refusal of the input
 		log.Fatal(err)
