@@ -45,7 +45,7 @@ func (s *settings) subjects() events.Subjects {
 
 func (s *settings) validateSubjects() error {
 	if err := s.subjects().Validate(); err != nil {
-		return misuse("--subject-prefix, --events-prefix: %w", err)
+		return fmt.Errorf("--subject-prefix, --events-prefix: %w", err)
 	}
 	return nil
 }
@@ -61,7 +61,7 @@ func parse(args []string, to streams) (*kong.Context, *settings, error) {
 	return command, &c.settings, nil
 }
 
-// misuse is the error of a command line that makes no sense.
-func misuse(format string, args ...any) error {
-	return &proc.Error{Code: proc.Usage, Err: fmt.Errorf(format, args...), Hint: "type: publisher publish --help"}
+// misuse is the error of flags that parse and make no sense.
+func misuse(command, format string, args ...any) error {
+	return &proc.Error{Code: proc.Usage, Err: fmt.Errorf(format, args...), Hint: "type: publisher " + command + " --help"}
 }

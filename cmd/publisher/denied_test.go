@@ -2,12 +2,18 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -15,14 +21,14 @@ import (
 	"oprun.example/internal/devstack"
 	"oprun.example/internal/proc"
 	"oprun.example/pkg/events"
+	"oprun.example/pkg/oprun"
 )
 
-// A user who may not publish hears so at once: without that, each job would time out, and be tried again, and time out.
-func TestPublishWithoutTheRightToSaysSo(t *testing.T) {
-	t.Parallel()
-	const tenant = "6f9619ff-8b86-4d01-b42d-00c04fc964ff"
+// brokerDenying has the stream, and a user who may publish all but this. It returns this user's address.
+func brokerDenying(t *testing.T, subject string) string {
+	t.Helper()
 	broker, err := devstack.StartNATS(devstack.NATSConfig{Port: -1, Configure: func(options *server.Options) {
-		deny := &server.SubjectPermission{Deny: []string{"jobs.tenant." + tenant + ".>"}}
+		deny := &server.SubjectPermission{Deny: []string{subject}}
 		options.Users = []*server.User{{Username: "ops", Password: "p"}, {Username: "web", Password: "p", Permissions: &server.Permissions{Publish: deny}}}
 	}})
 	check(t, err)
@@ -34,7 +40,16 @@ func TestPublishWithoutTheRightToSaysSo(t *testing.T) {
 	check(t, err)
 	_, err = events.DefaultTopology().Apply(t.Context(), js, false)
 	check(t, err)
+	_, err = js.Publish(t.Context(), "jobs.tenant.6f9619ff-8b86-4d01-b42d-00c04fc964ff.greetings.each", []byte("{}"))
+	check(t, err)
+	return strings.Replace(broker.URL(), "//", "//web:p@", 1)
+}
 
+// A user who may not publish hears so at once: without that, each job would time out, and be tried again, and time out.
+func TestPublishWithoutTheRightToSaysSo(t *testing.T) {
+	t.Parallel()
+	const tenant = "6f9619ff-8b86-4d01-b42d-00c04fc964ff"
+	asWeb := brokerDenying(t, "jobs.tenant."+tenant+".>")
 	dir := t.TempDir()
 	jobs, types := filepath.Join(dir, "jobs.ndjson"), filepath.Join(dir, "jobs.yaml")
 	check(t, os.WriteFile(jobs, []byte("{}\n{}\n"), 0o600))
@@ -47,7 +62,7 @@ func TestPublishWithoutTheRightToSaysSo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out, log bytes.Buffer
-			args := append(command, "--catalog", types, "--nats-url", strings.Replace(broker.URL(), "//", "//web:p@", 1), "--database-url", "")
+			args := append(command, "--catalog", types, "--nats-url", asWeb, "--database-url", "")
 			err := run(t.Context(), args, streams{strings.NewReader(""), &out, &log})
 			told, ok := errors.AsType[*proc.Error](err)
 			if !ok || told.Code != proc.Failed || !strings.Contains(err.Error(), "this user may not publish here") || !strings.Contains(told.Hint, "NATS_CREDS") {
@@ -57,5 +72,73 @@ func TestPublishWithoutTheRightToSaysSo(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+// So does one who may not publish what was recorded, with its line and with what had been published.
+func TestReplayWithoutTheRightToPublishSaysWhere(t *testing.T) {
+	t.Parallel()
+	asWeb := brokerDenying(t, "jobs.>")
+	database := devstack.Database(t)
+	pool, err := pgxpool.New(t.Context(), database)
+	check(t, err)
+	t.Cleanup(pool.Close)
+	ledger, err := oprun.Open(t.Context(), pool)
+	check(t, err)
+	t.Cleanup(ledger.Close)
+	_, tenant, err := ledger.Seed(t.Context(), "")
+	check(t, err)
+	file := filepath.Join(t.TempDir(), "jobs.ndjson")
+	line := recordedLine(tenant.ExternalID, 1) + recordedLine(tenant.ExternalID, 2)
+	check(t, os.WriteFile(file, []byte(line), 0o600))
+	var out, log bytes.Buffer
+	err = run(t.Context(), []string{"replay", file, "--no-wait", "--nats-url", asWeb, "--database-url", database}, streams{strings.NewReader(""), &out, &log})
+	told, ok := errors.AsType[*proc.Error](err)
+	if !ok || told.Code != proc.Failed || !strings.HasPrefix(err.Error(), "line 1: this user may not publish here: ") || strings.Contains(err.Error(), "canceled") ||
+		!strings.Contains(err.Error(), "; nothing was published") || !strings.Contains(told.Hint, "NATS_CREDS") || !strings.HasSuffix(told.Hint, "; then type the same again: what has run does not run again") {
+		t.Errorf("got %v\n%s%s", err, &out, &log)
+	}
+}
+
+// A recorder that follows ends by itself when it may not read, and that is a failure.
+func TestRecordWithoutTheRightToReadSaysSo(t *testing.T) {
+	t.Parallel()
+	asWeb := brokerDenying(t, "$JS.API.DIRECT.GET.>")
+	for name, flags := range map[string][]string{"once": nil, "follow": {"--follow"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out, log bytes.Buffer
+			err := run(t.Context(), append([]string{"record", "--nats-url", asWeb}, flags...), streams{strings.NewReader(""), &out, &log})
+			told, ok := errors.AsType[*proc.Error](err)
+			if !ok || told.Code != proc.Failed || !strings.Contains(err.Error(), "DIRECT.GET") || !strings.Contains(told.Hint, "NATS_CREDS") {
+				t.Errorf("got %v\n%s%s", err, &out, &log)
+			}
+		})
+	}
+}
+
+// recordedLine is a message of a record, stored a minute ago.
+func recordedLine(tenant uuid.UUID, seq int) string {
+	at := time.Now().UTC().Add(-time.Minute).Format(time.RFC3339Nano)
+	return fmt.Sprintf(`{"subject":"jobs.tenant.%s.greetings.each","body":"{}","stream":"JOBS","sequence":%d,"time":%q}`+"\n", tenant, seq, at)
+}
+
+// Whoever waits for a record on stdin can be interrupted.
+func TestReplayOfStdinIsInterrupted(t *testing.T) {
+	t.Parallel()
+	database := devstack.Database(t)
+	read, write := io.Pipe() // which nobody closes before the end
+	t.Cleanup(func() { check(t, write.Close()) })
+	ctx, interrupt := context.WithCancel(t.Context())
+	var out, log bytes.Buffer
+	ended := make(chan error, 1) // of the command
+	go func() {
+		ended <- run(ctx, []string{"replay", "-", "--dry-run", "--database-url", database}, streams{read, &out, &log})
+	}()
+	_, err := io.WriteString(write, recordedLine(uuid.New(), 1)) // returns when it was read
+	check(t, err)
+	interrupt()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v\n%s%s", err, &out, &log)
 	}
 }

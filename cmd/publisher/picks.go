@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"oprun.example/internal/proc"
 	"oprun.example/pkg/dedupe"
 	"oprun.example/pkg/events"
 )
@@ -77,9 +76,4 @@ func (m *moment) UnmarshalText(text []byte) error {
 	}
 	m.Time = time.Now().Add(-ago)
 	return nil
-}
-
-// misuseOf is the error of a command line of a subcommand that makes no sense.
-func misuseOf(command string, err error) error {
-	return &proc.Error{Code: proc.Usage, Err: err, Hint: "type: publisher " + command + " --help"}
 }

@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -14,7 +12,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"oprun.example/internal/bulk"
-	"oprun.example/internal/proc"
 	"oprun.example/pkg/catalog"
 	"oprun.example/pkg/dedupe"
 	"oprun.example/pkg/events"
@@ -52,7 +49,7 @@ With --wait the answer is the run when it has ended: the one that this job made,
 // Run publishes the job and shows where it is.
 func (c *publishCommand) Run(ctx context.Context, a *app) error {
 	if err := errors.Join(c.validateMany(), c.validateWait(), a.validateSubjects()); err != nil {
-		return err
+		return misuse("publish", "%w", err)
 	}
 	if c.From != "" {
 		return c.publishMany(ctx, a)
@@ -92,9 +89,9 @@ func (c *publishCommand) Run(ctx context.Context, a *app) error {
 func (c *publishCommand) validateOne() error {
 	switch {
 	case c.Type == "":
-		return misuse("missing flags: --type=TYPE (or --from=FILE)")
+		return misuse("publish", "missing flags: --type=TYPE (or --from=FILE)")
 	case c.scope().ID == uuid.Nil:
-		return misuse("missing flags: --tenant=ID or --workspace=ID")
+		return misuse("publish", "missing flags: --tenant=ID or --workspace=ID")
 	}
 	return nil
 }
@@ -113,33 +110,18 @@ func (c *publishCommand) publish(ctx context.Context, a *app, js jetstream.JetSt
 
 // declaration finds what the catalogue says of the type.
 func (c *publishCommand) declaration(path string) (*catalog.Catalog, catalog.Job, error) {
-	declared, err := loadCatalog(path)
+	declared, err := loadCatalog("catalog", path)
 	if err != nil {
 		return nil, catalog.Job{}, err
 	}
 	job, ok := declared.Jobs[c.Type]
 	if !ok {
-		return nil, job, misuse("--type: %s declares no job type %q", path, c.Type)
+		return nil, job, misuse("publish", "--type: %s declares no job type %q", path, c.Type)
 	}
 	if scope := c.scope(); scope.ID != uuid.Nil && scope.Kind != job.ScopeKind {
-		return nil, job, misuse("--%s: %s is a job of a %s", scope.Kind, c.Type, job.ScopeKind)
+		return nil, job, misuse("publish", "--%s: %s is a job of a %s", scope.Kind, c.Type, job.ScopeKind)
 	}
 	return declared, job, nil
-}
-
-func loadCatalog(path string) (*catalog.Catalog, error) {
-	declared, err := catalog.Load(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &proc.Error{
-			Code: proc.Usage,
-			Err:  fmt.Errorf("without the catalogue nobody knows what makes two jobs the same: %w", err),
-			Hint: "type: publisher publish --catalog <file>, or export OPRUN_CATALOG=<file>",
-		}
-	}
-	if err != nil {
-		return nil, &proc.Error{Code: proc.Usage, Err: fmt.Errorf("the catalogue cannot be used:\n%w", err), Hint: "mend the lines it names"}
-	}
-	return declared, nil
 }
 
 func (c *publishCommand) scope() dedupe.Scope {
@@ -160,10 +142,10 @@ func (c *publishCommand) request(job catalog.Job, stdin io.Reader) (events.Reque
 	}
 	request, err := asked.Request(job)
 	if about, ok := errors.AsType[*bulk.FieldError](err); ok {
-		return request, misuse("--%s: %w", about.Field, about.Err)
+		return request, misuse("publish", "--%s: %w", about.Field, about.Err)
 	}
 	if err != nil {
-		return request, misuse("%w", err)
+		return request, misuse("publish", "%w", err)
 	}
 	return request, nil
 }
@@ -175,7 +157,7 @@ func readInput(text string, stdin io.Reader) ([]byte, error) {
 	if path, ok := strings.CutPrefix(text, "@"); ok {
 		file, err := os.Open(path)
 		if err != nil {
-			return nil, misuse("--input: %w", err)
+			return nil, misuse("publish", "--input: %w", err)
 		}
 		defer file.Close()
 		source, what = file, path
@@ -184,7 +166,7 @@ func readInput(text string, stdin io.Reader) ([]byte, error) {
 	}
 	input, err := io.ReadAll(io.LimitReader(source, events.MaxInputBytes+1))
 	if err != nil {
-		return nil, misuse("--input: read %s: %w", what, err)
+		return nil, misuse("publish", "--input: read %s: %w", what, err)
 	}
 	return input, nil
 }

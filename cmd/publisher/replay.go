@@ -52,8 +52,8 @@ The exit code is 0 when everything came to its end, 4 when some messages were no
 // Run replays, and shows what became of the messages.
 func (c *replayCommand) Run(ctx context.Context, line *kong.Context, a *app) error {
 	fromStream := onCommandLine(line, "stream")
-	if err := errors.Join(c.check(fromStream), c.validate(), a.subjects().Validate()); err != nil {
-		return misuseOf("replay", err)
+	if err := errors.Join(c.check(fromStream), c.validate(), a.validateSubjects()); err != nil {
+		return misuse("replay", "%w", err)
 	}
 	ledger, closeLedger, err := a.ledger(ctx)
 	if err != nil {
@@ -130,11 +130,11 @@ func (c *replayCommand) source(ctx context.Context, a *app, js jetstream.JetStre
 	case "":
 		return replay.Source{Messages: events.Read(ctx, js, a.Stream, filter.Narrowed())}, nil
 	case "-":
-		return replay.Source{Messages: events.Records(a.in), Lines: true, Once: true}, nil
+		return replay.Source{Messages: events.Records(proc.Interruptible(ctx, a.in)), Lines: true, Once: true}, nil
 	}
 	info, err := os.Stat(c.File)
 	if err != nil {
-		return replay.Source{}, misuseOf("replay", err)
+		return replay.Source{}, misuse("replay", "%w", err)
 	}
 	return replay.Source{Messages: recordIn(c.File), Lines: true, Once: !info.Mode().IsRegular()}, nil
 }
@@ -162,6 +162,11 @@ func (c *replayCommand) explain(ctx context.Context, a *app, err error) error {
 	stopped, begun := errors.AsType[*replay.StoppedError](err)
 	if c.AsNew && begun && stopped.Published+stopped.Unknown > 0 {
 		again = "type the same again, with --replay-id " + stopped.ID.String() + ": what it has asked for it does not ask for again"
+	}
+	if errors.Is(err, events.ErrNotAllowed) {
+		known := explainPublish(err)
+		known.Hint += "; then " + again
+		return known
 	}
 	if ctx.Err() != nil {
 		if begun {
