@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"oprun.example/internal/otlp"
@@ -41,9 +42,9 @@ func (*runCommand) Help() string {
 }
 
 // Run works until it is asked to stop.
-func (c *runCommand) Run(ctx context.Context, a *app) error {
+func (c *runCommand) Run(ctx context.Context, line *kong.Context, a *app) error {
 	topology := a.topology(c.Types)
-	if err := errors.Join(c.validate(), c.shadowFlags.validate(), topology.Validate()); err != nil {
+	if err := errors.Join(c.validate(), c.shadowFlags.validate(proc.OnCommandLine(line, "stream")), topology.Validate()); err != nil {
 		return misuse("run", "%w", err)
 	}
 	if c.Shadow != "" {

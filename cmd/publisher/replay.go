@@ -51,7 +51,7 @@ The exit code is 0 when everything came to its end, 4 when some messages were no
 
 // Run replays, and shows what became of the messages.
 func (c *replayCommand) Run(ctx context.Context, line *kong.Context, a *app) error {
-	fromStream := onCommandLine(line, "stream")
+	fromStream := proc.OnCommandLine(line, "stream")
 	if err := errors.Join(c.check(fromStream), c.validate(), a.validateSubjects()); err != nil {
 		return misuse("replay", "%w", err)
 	}
@@ -64,16 +64,6 @@ func (c *replayCommand) Run(ctx context.Context, line *kong.Context, a *app) err
 		return c.replay(ctx, a, nil, ledger)
 	}
 	return a.withJetStream(ctx, func(ctx context.Context, js jetstream.JetStream) error { return c.replay(ctx, a, js, ledger) })
-}
-
-// onCommandLine reports whether a flag was given, other than by the environment or by its default.
-func onCommandLine(line *kong.Context, name string) bool {
-	for _, step := range line.Path {
-		if step.Flag != nil && step.Flag.Name == name && !step.Resolved {
-			return true
-		}
-	}
-	return false
 }
 
 func (c *replayCommand) check(fromStream bool) error {
