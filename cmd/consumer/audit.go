@@ -87,7 +87,7 @@ func verdictOf(report jobs.AuditReport) error {
 	}
 	hint := "type: consumer runs show <run>, and consumer deadletters list"
 	if report.Unaccounted > 0 {
-		hint = fmt.Sprintf("type: nats stream get %s <seq>, ask again for what was not done, and then: nats stream rmm %[1]s <seq>", report.Stream)
+		hint = fmt.Sprintf("type: nats stream get %s <seq>, and for what was not done: publisher replay --stream %[1]s --from-seq <seq> --to-seq <seq>", report.Stream)
 	}
 	return &proc.Error{
 		Code: proc.Partial, Hint: hint,
