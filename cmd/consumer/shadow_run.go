@@ -17,11 +17,11 @@ import (
 
 // shadowFlags are those of run that make it play a record instead.
 type shadowFlags struct {
-	Shadow string `placeholder:"NAME" help:"Play recorded messages in a shadow of this name, and do nothing else. Handlers are not run: http and exec cannot be taken back. The verdicts are compared (consumer shadow diff)."`
-	From   string `placeholder:"FILE" help:"The record: what publisher record writes, plain or compressed; - is stdin. Without one, --stream NAME says which stream to play: what it holds now."`
-	Since  since  `placeholder:"TIME" help:"Of the record, what was stored since: how long ago, as in 90m or 7d, or a time, as in 2026-01-31T15:04:05Z."`
-	Until  since  `placeholder:"TIME" help:"Of the record, what was stored before, written like --since."`
-	Fresh  bool   `help:"Drop a shadow of this name first."`
+	Shadow string      `placeholder:"NAME" help:"Play recorded messages in a shadow of this name, and do nothing else. Handlers are not run: http and exec cannot be taken back. The verdicts are compared (consumer shadow diff)."`
+	From   string      `placeholder:"FILE" help:"The record: what publisher record writes, plain or compressed; - is stdin. Without one, --stream NAME says which stream to play: what it holds now."`
+	Since  proc.Moment `placeholder:"TIME" help:"Of the record, what was stored since: how long ago, as in 90m or 7d, or a time, as in 2026-01-31T15:04:05Z."`
+	Until  proc.Moment `placeholder:"TIME" help:"Of the record, what was stored before, written like --since."`
+	Fresh  bool        `help:"Drop a shadow of this name first."`
 }
 
 func (f *shadowFlags) validate(fromStream bool) error {
