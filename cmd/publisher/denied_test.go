@@ -2,17 +2,12 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -114,31 +109,5 @@ func TestRecordWithoutTheRightToReadSaysSo(t *testing.T) {
 				t.Errorf("got %v\n%s%s", err, &out, &log)
 			}
 		})
-	}
-}
-
-// recordedLine is a message of a record, stored a minute ago.
-func recordedLine(tenant uuid.UUID, seq int) string {
-	at := time.Now().UTC().Add(-time.Minute).Format(time.RFC3339Nano)
-	return fmt.Sprintf(`{"subject":"jobs.tenant.%s.greetings.each","body":"{}","stream":"JOBS","sequence":%d,"time":%q}`+"\n", tenant, seq, at)
-}
-
-// Whoever waits for a record on stdin can be interrupted.
-func TestReplayOfStdinIsInterrupted(t *testing.T) {
-	t.Parallel()
-	database := devstack.Database(t)
-	read, write := io.Pipe() // which nobody closes before the end
-	t.Cleanup(func() { check(t, write.Close()) })
-	ctx, interrupt := context.WithCancel(t.Context())
-	var out, log bytes.Buffer
-	ended := make(chan error, 1) // of the command
-	go func() {
-		ended <- run(ctx, []string{"replay", "-", "--dry-run", "--database-url", database}, streams{read, &out, &log})
-	}()
-	_, err := io.WriteString(write, recordedLine(uuid.New(), 1)) // returns when it was read
-	check(t, err)
-	interrupt()
-	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v\n%s%s", err, &out, &log)
 	}
 }

@@ -22,7 +22,7 @@ func (c *publishCommand) dispatch(ctx context.Context, a *app, declared *catalog
 	if c.Coalesce || c.RunID != uuid.Nil {
 		return misuse("publish", "--ledger: --coalesce and --run-id are for messages, and this writes a run")
 	}
-	input, err := readInput(c.Input, a.in)
+	input, err := readInput(ctx, c.Input, a.in)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"oprun.example/internal/bulk"
+	"oprun.example/internal/proc"
 	"oprun.example/pkg/catalog"
 	"oprun.example/pkg/dedupe"
 	"oprun.example/pkg/events"
@@ -69,7 +70,7 @@ func (c *publishCommand) Run(ctx context.Context, a *app) error {
 	if c.Ledger {
 		return c.dispatch(ctx, a, declared)
 	}
-	request, err := c.request(job, a.in)
+	request, err := c.request(ctx, job, a.in)
 	if err != nil {
 		return err
 	}
@@ -132,8 +133,8 @@ func (c *publishCommand) scope() dedupe.Scope {
 }
 
 // request is the job as the publisher takes it. What a worker would bury is refused here.
-func (c *publishCommand) request(job catalog.Job, stdin io.Reader) (events.Request, error) {
-	input, err := readInput(c.Input, stdin)
+func (c *publishCommand) request(ctx context.Context, job catalog.Job, stdin io.Reader) (events.Request, error) {
+	input, err := readInput(ctx, c.Input, stdin)
 	if err != nil {
 		return events.Request{}, err
 	}
@@ -152,19 +153,25 @@ func (c *publishCommand) request(job catalog.Job, stdin io.Reader) (events.Reque
 
 // readInput returns what --input says: itself, the file after @, or stdin for -. It reads no more than shows that it
 // is too much.
-func readInput(text string, stdin io.Reader) ([]byte, error) {
+func readInput(ctx context.Context, text string, stdin io.Reader) ([]byte, error) {
 	source, what := stdin, "stdin"
-	if path, ok := strings.CutPrefix(text, "@"); ok {
-		file, err := os.Open(path)
+	switch path, file := strings.CutPrefix(text, "@"); {
+	case file:
+		opened, err := os.Open(path)
 		if err != nil {
 			return nil, misuse("publish", "--input: %w", err)
 		}
-		defer file.Close()
-		source, what = file, path
-	} else if text != "-" {
+		defer opened.Close()
+		source, what = opened, path
+	case text == "-":
+		source = proc.Interruptible(ctx, stdin)
+	default:
 		return []byte(text), nil
 	}
 	input, err := io.ReadAll(io.LimitReader(source, events.MaxInputBytes+1))
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if err != nil {
 		return nil, misuse("publish", "--input: read %s: %w", what, err)
 	}
