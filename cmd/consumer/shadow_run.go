@@ -40,11 +40,6 @@ func (f *shadowFlags) validate(fromStream bool) error {
 	return oprun.ValidShadow(f.Shadow)
 }
 
-// within reports whether a message was stored in the time that is asked for.
-func (f *shadowFlags) within(m events.Message) bool {
-	return !m.StoredAt.Before(f.Since.Time) && (f.Until.IsZero() || m.StoredAt.Before(f.Until.Time))
-}
-
 var tallyColumns = []column[jobs.ShadowTally]{
 	{"RECORDS", func(t jobs.ShadowTally) string { return strconv.Itoa(t.Records) }},
 	{"REPEATED", func(t jobs.ShadowTally) string { return strconv.Itoa(t.Repeated) }},
@@ -81,24 +76,23 @@ func (c *runCommand) playShadow(ctx context.Context, a *app) error {
 
 // records opens what is to be played.
 func (c *runCommand) records(ctx context.Context, a *app) (records iter.Seq2[events.Message, error], source string, closeRecords func(), err error) {
+	asked := events.Filter{Range: events.Range{Since: c.Since.Time, Until: c.Until.Time}}
 	if c.From == "" {
 		js, conn, err := a.jetStream(ctx)
 		if err != nil {
 			return nil, "", nil, err
 		}
-		return events.Read(ctx, js, a.Stream, events.Range{Since: c.Since.Time, Until: c.Until.Time}), "stream " + a.Stream, conn.Close, nil
+		return events.Read(ctx, js, a.Stream, asked.Range), "stream " + a.Stream, conn.Close, nil
 	}
-	file := io.NopCloser(proc.Interruptible(ctx, os.Stdin))
-	if c.From != "-" {
-		if file, err = os.Open(c.From); err != nil {
-			return nil, "", nil, &proc.Error{Code: proc.Usage, Err: fmt.Errorf("open the record: %w", err), Hint: "type: publisher record --help"}
-		}
+	file, err := c.open(ctx)
+	if err != nil {
+		return nil, "", nil, err
 	}
 	return func(yield func(events.Message, error) bool) {
 		for m, err := range events.Records(file) {
 			if err != nil {
 				err = fmt.Errorf("%s: %w", c.From, err)
-			} else if !c.within(m) {
+			} else if !asked.Match(m) {
 				continue
 			}
 			if !yield(m, err) {
@@ -106,6 +100,17 @@ func (c *runCommand) records(ctx context.Context, a *app) (records iter.Seq2[eve
 			}
 		}
 	}, c.From, func() { _ = file.Close() }, nil
+}
+
+func (c *runCommand) open(ctx context.Context) (io.ReadCloser, error) {
+	if c.From == "-" {
+		return io.NopCloser(proc.Interruptible(ctx, os.Stdin)), nil
+	}
+	file, err := os.Open(c.From)
+	if err != nil {
+		return nil, &proc.Error{Code: proc.Usage, Err: fmt.Errorf("open the record: %w", err), Hint: "type: publisher record --help"}
+	}
+	return file, nil
 }
 
 // explainShadow says what to type about an error of a shadow.

@@ -92,11 +92,19 @@ func (c *loadCommand) load(ctx context.Context, a *app, js jetstream.JetStream, 
 		return misuse("load", "%w", err)
 	}
 	if err != nil {
-		known := explainPublish(err)
-		known.Err = fmt.Errorf("stopped after %d messages: %w", report.Messages, known.Err)
-		return errors.Join(a.printLoad(report), known)
+		return errors.Join(a.printLoad(report), explainLoad(err, report.Messages))
 	}
 	return errors.Join(a.printLoad(report), c.judge(report))
+}
+
+// explainLoad says after how many messages a load stopped, and what would mend it: at the broker, or at the ledger that was asked.
+func explainLoad(err error, messages int) *proc.Error {
+	known := explainPublish(err)
+	if known.Code == proc.Failed && known.Hint == "" && oprun.Unavailable(err) {
+		known.Code, known.Hint = proc.Unavailable, "type: consumer migrate status, to see whether Postgres answers"
+	}
+	known.Err = fmt.Errorf("stopped after %d messages: %w", messages, known.Err)
+	return known
 }
 
 func (c *loadCommand) validate(a *app) error {
