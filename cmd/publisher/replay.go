@@ -175,6 +175,8 @@ func (c *replayCommand) explain(ctx context.Context, a *app, err error) error {
 		return &proc.Error{Code: proc.Failed, Err: err, Hint: "type: consumer topology apply --max-bytes <more>; then " + again}
 	case errors.Is(err, events.ErrNoStream):
 		return &proc.Error{Code: proc.Unavailable, Err: err, Hint: "type: consumer topology apply --max-bytes <size>; then " + again}
+	case errors.Is(err, jetstream.ErrConsumerNotFound):
+		return &proc.Error{Code: proc.Unavailable, Err: err, Hint: "type: --consumer <name>, that of workers with --types, or consumer topology apply --max-bytes <size>"}
 	case errors.Is(err, events.ErrNoAck):
 		return &proc.Error{Code: proc.Unavailable, Err: err, Hint: again}
 	case oprun.IsSchema(err), oprun.Unavailable(err):
