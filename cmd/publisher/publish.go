@@ -154,7 +154,8 @@ func (c *publishCommand) request(ctx context.Context, job catalog.Job, stdin io.
 // readInput returns what --input says: itself, the file after @, or stdin for -. It reads no more than shows that it
 // is too much.
 func readInput(ctx context.Context, text string, stdin io.Reader) ([]byte, error) {
-	source, what := stdin, "stdin"
+	var source io.Reader
+	what := "stdin"
 	switch path, file := strings.CutPrefix(text, "@"); {
 	case file:
 		opened, err := os.Open(path)
