@@ -147,7 +147,7 @@ func firstTenants(ctx context.Context, ledger *oprun.Ledger, n int) (ids []uuid.
 	}
 	if len(ids) < n {
 		return nil, &proc.Error{
-			Code: proc.Failed, Err: fmt.Errorf("--tenants %d: the ledger has %d active ones", n, len(ids)), Hint: "type: consumer tenants add, or consumer seed",
+			Code: proc.Failed, Err: fmt.Errorf("--tenants %d: of the ledger's tenants %d are active", n, len(ids)), Hint: "type: consumer tenants add, or consumer seed",
 		}
 	}
 	return ids, nil
