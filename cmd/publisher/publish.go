@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -117,12 +119,21 @@ func (c *publishCommand) declaration(path string) (*catalog.Catalog, catalog.Job
 	}
 	job, ok := declared.Jobs[c.Type]
 	if !ok {
-		return nil, job, misuse("publish", "--type: %s declares no job type %q", path, c.Type)
+		return nil, job, misuse("publish", "--type: %s declares no job type %q, but %s", path, c.Type, someTypes(declared))
 	}
 	if scope := c.scope(); scope.ID != uuid.Nil && scope.Kind != job.ScopeKind {
 		return nil, job, misuse("publish", "--%s: %s is a job of a %s", scope.Kind, c.Type, job.ScopeKind)
 	}
 	return declared, job, nil
+}
+
+// someTypes are the declared job types by name, the first ten of them, for who has mistyped one.
+func someTypes(declared *catalog.Catalog) string {
+	names := slices.Sorted(maps.Keys(declared.Jobs))
+	if len(names) > 10 {
+		names = append(names[:10], "…")
+	}
+	return strings.Join(names, ", ")
 }
 
 func (c *publishCommand) scope() dedupe.Scope {
