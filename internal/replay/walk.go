@@ -154,10 +154,12 @@ func (r *replay) remember(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, accountPatience)
 	defer cancel()
 	memory, err := r.ledger.Memory(ctx)
-	if err == nil {
-		memory.Now, r.memory = r.memory.Now, memory
+	if err != nil {
+		return err
 	}
-	return err
+	memory.Now = r.memory.Now // when the replay began: what has ended since is an effect of it
+	r.memory = memory
+	return nil
 }
 
 func (r *replay) ask(ctx context.Context, batch []item) ([]oprun.Account, error) {
