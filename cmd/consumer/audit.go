@@ -26,7 +26,7 @@ type auditCommand struct {
 // Help is the longer text of --help.
 func (*auditCommand) Help() string {
 	return "Every message of the stream must be a run, a recorded duplicate or a dead letter, once. A message is unaccounted when the " +
-		"consumer has passed it and the ledger knows nothing of it; doubled when it ended more than once. Ends with 4 when there is one. " +
+		"consumer has passed it and the ledger knows nothing of it; doubled when it ended more than once. Exits with 4 when there is one. " +
 		"It changes nothing. To find twins it reads every run of the ledger once."
 }
 

@@ -69,7 +69,7 @@ func parse(args []string, to streams) (*kong.Context, *settings, error) {
 	command, err := proc.Parse(&c, "consumer", "Runs background jobs from NATS JetStream exactly once, and operates their ledger in Postgres.",
 		args, to.out, to.err, kong.Vars{
 			"stream": topology.Stream, "consumer": topology.Consumer, "prefix": events.DefaultPrefix, "events_prefix": events.DefaultEventsPrefix,
-			"max_age": topology.MaxAge.String(), "ack_wait": topology.AckWait.String(), "max_ack_pending": strconv.Itoa(topology.MaxAckPending),
+			"max_age": strconv.Itoa(int(topology.MaxAge/(24*time.Hour))) + "d", "ack_wait": topology.AckWait.String(), "max_ack_pending": strconv.Itoa(topology.MaxAckPending),
 			"seed_tenant": oprun.SeedTenant, "seed_workspace": oprun.SeedWorkspace,
 			"outcomes":    words(append([]oprun.Outcome{oprun.Pending}, oprun.Outcomes()...)),
 			"reasons":     spelled(dedupe.Reasons()),

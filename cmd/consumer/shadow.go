@@ -13,7 +13,7 @@ import (
 )
 
 type shadowCommands struct {
-	Diff shadowDiffCommand `cmd:"" help:"Say where a shadow makes something else of its records than the ledger did. Ends with 1 when it does."`
+	Diff shadowDiffCommand `cmd:"" help:"Say where a shadow makes something else of its records than the ledger did. Exits with 1 when it does."`
 	List shadowListCommand `cmd:"" help:"List the shadows of this database."`
 	Drop shadowDropCommand `cmd:"" help:"Drop a shadow and what it found."`
 }

@@ -117,7 +117,7 @@ func explainShadow(ctx context.Context, name string, err error) error {
 	case errors.Is(err, oprun.ErrMayNotShadow):
 		return &proc.Error{Code: proc.Failed, Err: err, Hint: "type, as the database's owner: grant create on database <database> to <role>"}
 	case unreadable:
-		return &proc.Error{Code: proc.Usage, Err: err, Hint: "type: consumer run --shadow " + name + " --fresh …, with a whole record; of this one, what stands before that was played"}
+		return &proc.Error{Code: proc.Usage, Err: err, Hint: "type: consumer run --shadow " + name + " --fresh --from <file>, with a whole record, as publisher record writes it; of this one, what stands before that was played"}
 	}
 	return explainJetStream(ctx, err)
 }

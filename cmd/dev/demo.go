@@ -15,6 +15,9 @@ type demoCommand struct {
 
 // Run plays the demo. Its consumers are this program again.
 func (c *demoCommand) Run(ctx context.Context, to streams) error {
+	if c.Jobs < 1 {
+		return &proc.Error{Code: proc.Usage, Err: fmt.Errorf("--jobs %d: write 1 or more", c.Jobs), Hint: "type: dev demo --help"}
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return err

@@ -18,6 +18,9 @@ type tortureCommand struct {
 
 // Run tortures the embedded stack. Its consumers and its NATS server are this program again.
 func (c *tortureCommand) Run(ctx context.Context, to streams) error {
+	if c.Jobs < 1 || c.Faults < 0 {
+		return &proc.Error{Code: proc.Usage, Err: fmt.Errorf("--jobs %d --faults %d: write 1 or more jobs, and 0 or more faults", c.Jobs, c.Faults), Hint: "type: dev torture --help"}
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return err

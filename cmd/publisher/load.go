@@ -17,14 +17,14 @@ import (
 )
 
 type loadCommand struct {
-	Types      []string      `required:"" placeholder:"TYPE,…" help:"Job types, as the catalogue names them."`
-	Tenants    []string      `placeholder:"ID,…|N" help:"Whose jobs they are: tenants by external id, or how many of the ledger's active ones."`
+	Types      []string      `required:"" placeholder:"TYPE" help:"Job types, as the catalogue names them."`
+	Tenants    []string      `placeholder:"ID|N" help:"Whose jobs they are: tenants by external id, or how many of the ledger's active ones."`
 	Workspace  uuid.UUID     `placeholder:"ID" help:"Whose those jobs are that belong to no tenant."`
 	Count      int           `default:"1000" placeholder:"N" help:"Messages to send at most. Default: ${default}."`
 	For        time.Duration `default:"1m" placeholder:"DURATION" help:"How long to send at most. Default: ${default}."`
 	Rate       float64       `default:"100" placeholder:"N" help:"Messages a second; 0: as fast as the stream takes them. Default: ${default}."`
 	Duplicates int           `placeholder:"PERCENT" help:"How many of 100 messages repeat others: the same message, the same request in another message, or another request of the same identity. Default: 0."`
-	Sizes      []int         `placeholder:"BYTES,…" help:"Sizes of inputs, which a field padding fills up. Default: as they are."`
+	Sizes      []int         `placeholder:"BYTES" help:"Sizes of inputs, which a field padding fills up. Default: as they are."`
 	Seed       uint64        `default:"1" placeholder:"N" help:"The same seed makes the same choices. Default: ${default}."`
 	Input      string        `default:"{}" placeholder:"JSON" help:"What inputs have; {{n}} is the job's number, {{uuid}} a UUID of its own. What it lacks of the identity is made up. Default: ${default}."`
 	Wait       bool          `help:"Wait until every request has an end in the ledger. Needs DATABASE_URL."`
@@ -33,7 +33,7 @@ type loadCommand struct {
 
 // Help is the longer text of --help.
 func (*loadCommand) Help() string {
-	return `An example, whose first tenant is the ledger's:
+	return `An example, for one tenant that the ledger has:
 
 	publisher load --types assignments.fetch --tenants 1 --rate 500 --for 10s --count 5000 --duplicates 10 --wait
 
@@ -147,7 +147,7 @@ func firstTenants(ctx context.Context, ledger *oprun.Ledger, n int) (ids []uuid.
 	}
 	if len(ids) < n {
 		return nil, &proc.Error{
-			Code: proc.Failed, Err: fmt.Errorf("--tenants %d: the ledger has %d active ones", n, len(ids)), Hint: "type: consumer tenants add, or consumer seed",
+			Code: proc.Failed, Err: fmt.Errorf("--tenants %d: of the ledger's tenants %d are active", n, len(ids)), Hint: "type: consumer tenants add, or consumer seed",
 		}
 	}
 	return ids, nil

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,12 +121,21 @@ func (c *publishCommand) declaration(path string) (*catalog.Catalog, catalog.Job
 	}
 	job, ok := declared.Jobs[c.Type]
 	if !ok {
-		return nil, job, misuse("--type: %s declares no job type %q", path, c.Type)
+		return nil, job, misuse("--type: %s declares no job type %q, but %s", path, c.Type, someTypes(declared))
 	}
 	if scope := c.scope(); scope.ID != uuid.Nil && scope.Kind != job.ScopeKind {
 		return nil, job, misuse("--%s: %s is a job of a %s", scope.Kind, c.Type, job.ScopeKind)
 	}
 	return declared, job, nil
+}
+
+// someTypes are the declared job types by name, the first ten of them, for who has mistyped one.
+func someTypes(declared *catalog.Catalog) string {
+	names := slices.Sorted(maps.Keys(declared.Jobs))
+	if len(names) > 10 {
+		names = append(names[:10], "…")
+	}
+	return strings.Join(names, ", ")
 }
 
 func loadCatalog(path string) (*catalog.Catalog, error) {

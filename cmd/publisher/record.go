@@ -29,7 +29,7 @@ type recordCommand struct {
 func (*recordCommand) Help() string {
 	return `An example:
 
-	publisher record --type assignments.fetch --since 1d jobs.ndjson.zst
+	publisher record --type assignments.fetch --since 1d recorded.ndjson.zst
 
 Each line of the record is one message: its subject, headers and body, and the stream, sequence number and time at which it was stored. It is read without a consumer, so that nobody's work is disturbed, and ends at what was the stream's last message when it began, unless --follow is given. At the end it says how many messages there are, and the places of the first and the last.
 

@@ -36,9 +36,9 @@ type replayCommand struct {
 func (*replayCommand) Help() string {
 	return `Examples:
 
-	publisher replay jobs.ndjson.zst --dry-run
+	publisher replay recorded.ndjson.zst --dry-run
 
-	publisher replay jobs.ndjson.zst
+	publisher replay recorded.ndjson.zst
 
 	publisher replay --stream JOBS --since 1h --as-new
 

@@ -43,7 +43,7 @@ func TestReplayPage(t *testing.T) {
 	if lines < 12 {
 		t.Errorf("the page has %d commands only", lines)
 	}
-	for _, same := range []string{"jobs.ndjson.zst", "jobs.ndjson.zst --dry-run"} { // it promises no effect
+	for _, same := range []string{"recorded.ndjson.zst", "recorded.ndjson.zst --dry-run"} { // it promises no effect
 		script.WriteString("exec publisher replay " + same + "\nstdout '^3 +[03] +0 +[-0] '\n")
 	}
 	script.WriteString("-- jobs.yaml --\nversion: 1\njobs:\n  greetings.send: {scope: tenant, identity: [name]}\n")

@@ -49,7 +49,7 @@ var plan = map[string]row{
 	"pkg/jobs/jobstest": {[]string{"pkg/jobs", "internal/devstack"}, []string{natsGo, pgx, uuid}},
 	"internal/remote":   {[]string{"pkg/jobs"}, nil},
 	"internal/admin":    {[]string{"pkg/oprun", "pkg/catalog"}, []string{prometheus, clientData, uuid}},
-	"internal/proc":     {[]string{"pkg/oprun"}, []string{natsGo, pgx, tint, kong}},
+	"internal/proc":     {[]string{"pkg/oprun"}, []string{natsGo, pgx, tint, kong, uuid}},
 	"internal/otlp":     {[]string{"internal/proc"}, []string{otel}},
 	"internal/bulk":     {[]string{"pkg/events", "pkg/catalog"}, []string{uuid, rfc8785}},
 	"internal/load":     {[]string{"internal/bulk", "pkg/oprun"}, []string{natsGo, uuid}},

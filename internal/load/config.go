@@ -92,7 +92,7 @@ func (c Config) kinds() (kinds []kind, err error) {
 			}
 		}
 		if len(k.scopes) == 0 {
-			return nil, fmt.Errorf("types: %s is a job of a %s, and none is named", name, job.ScopeKind)
+			return nil, fmt.Errorf("types: %s is a job of a %s, and no %[2]s is named", name, job.ScopeKind)
 		}
 		kinds = append(kinds, k)
 	}

@@ -2,12 +2,15 @@ package proc
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
+	"github.com/google/uuid"
 )
 
 // Parse reads a command line and its environment into the struct that cli points to, and returns the command that was
@@ -20,6 +23,7 @@ func Parse(cli any, name, description string, args []string, out, err io.Writer,
 		kong.Writers(out, err),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 120}),
 		kong.ValueFormatter(describe),
+		kong.TypeMapper(reflect.TypeFor[uuid.UUID](), kong.MapperFunc(readID)),
 		kong.PostBuild(ignoreEmptyEnvironment),
 	}, more...)...)
 	if parserErr != nil {
@@ -38,6 +42,20 @@ func asked(name string, err error) string {
 		return wrong.Context.Selected().FullPath()
 	}
 	return name
+}
+
+// readID reads an id, and says what one looks like: who types a label or a name in its place does not know.
+func readID(ctx *kong.DecodeContext, target reflect.Value) error {
+	var text string
+	if err := ctx.Scan.PopValueInto("id", &text); err != nil {
+		return err
+	}
+	id, err := uuid.Parse(text)
+	if err != nil {
+		return fmt.Errorf("%q is no id: it is a UUID, as in 6f9619ff-8b86-4d01-b42d-00c04fc964ff", text)
+	}
+	target.Set(reflect.ValueOf(id))
+	return nil
 }
 
 // describe adds the variable that says the same as a flag. The flag's default stands in its own text.

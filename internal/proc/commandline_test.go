@@ -2,10 +2,12 @@ package proc
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 )
 
 type commands struct {
@@ -58,5 +60,25 @@ func TestParse(t *testing.T) {
 				t.Errorf("hint (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Who types a name where an id is wanted is told what an id looks like.
+func TestParseReadsIDs(t *testing.T) {
+	t.Parallel()
+	const id = "6f9619ff-8b86-4d01-b42d-00c04fc964ff"
+	var c struct {
+		Tenant []uuid.UUID
+		ID     uuid.UUID `arg:""`
+	}
+	parse := func(args ...string) error {
+		_, err := Parse(&c, "tool", "A tool.", args, io.Discard, io.Discard)
+		return err
+	}
+	if err := parse("--tenant", id+","+id, id); err != nil || len(c.Tenant) != 2 || c.ID.String() != id || c.Tenant[1] != c.ID {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if err := parse("demo"); err == nil || err.Error() != `<id>: "demo" is no id: it is a UUID, as in `+id {
+		t.Errorf("%v", err)
 	}
 }

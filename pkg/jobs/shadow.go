@@ -84,8 +84,9 @@ type ShadowTally struct {
 	Skipped  int `json:"skipped"`  // would not run: duplicate, cooling down, or rejected
 }
 
-// shadowBatch is how many records are judged at once. What is in one batch runs before the next is looked at.
-const shadowBatch = 256
+// shadowBatch is how many records are judged at once, whatever their order in the ledger was. What is in one batch runs before
+// the next is looked at.
+const shadowBatch = 1024
 
 // tellEvery is how often a shadow says how far it is.
 const tellEvery = 10 * time.Second

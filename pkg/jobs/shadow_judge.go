@@ -107,28 +107,47 @@ func (p *shadowPlay) look(ctx context.Context, items []*shadowItem) (fresh []*sh
 	return fresh, k, nil
 }
 
-// judge decides what becomes of a record, as the ledger would have decided then with the catalogue of now.
-func (p *shadowPlay) judge(i *shadowItem, k known) {
-	run, ran := k.runs[i.note.RunID]
-	ran = ran && run.Scope() == i.job.Scope && run.Type == i.job.Type
+// judge decides what becomes of the records of a batch, as the ledger would have decided then with the catalogue of now. In the
+// ledger they did not come in the order of the record: a request may have joined one that stands behind it. So all have
+// their identities first, and then those that made runs are judged in the order in which they made them.
+func (p *shadowPlay) judge(items []*shadowItem, k known) {
+	able := slices.DeleteFunc(slices.Clone(items), func(i *shadowItem) bool { return !i.admitted(k) })
+	slices.SortStableFunc(able, func(a, b *shadowItem) int {
+		return k.runs[a.note.RunID].CreatedAt.Compare(k.runs[b.note.RunID].CreatedAt)
+	})
+	for _, i := range able {
+		run, ran := i.made(k)
+		if i.note.Verdict, i.note.Owner = p.verdict(i, k, run, ran); i.note.Verdict == dedupe.Execute && ran {
+			p.remember(i, run)
+		}
+	}
+}
+
+// made returns the run that the record made in the ledger, or that it names.
+func (i *shadowItem) made(k known) (run oprun.Run, ran bool) {
+	run, ran = k.runs[i.note.RunID]
+	return run, ran && run.Scope() == i.job.Scope && run.Type == i.job.Type
+}
+
+// admitted gives a record that can run its identity. What cannot has its verdict.
+func (i *shadowItem) admitted(k known) bool {
+	run, ran := i.made(k)
 	found, _ := dedupe.ParseReason(k.judged[i.note.RunID].Reason)
 	switch {
 	case i.refusal != nil:
 		reason, detail := reasonOf(i.refusal)
 		i.rejected(reason, detail)
-		return
+		return false
 	case judged(found): // by what the ledger had then: scopes, runs, and how far back it remembers
 		i.rejected(found, "as the ledger has found")
-		return
+		return false
 	case i.question.Named && !ran:
 		i.note.Verdict = dedupe.UnknownRun
-		return
+		return false
 	}
 	i.identify(run)
 	k.hashes[i.note.RunID] = i.note.Hash
-	if i.note.Verdict, i.note.Owner = p.verdict(i, k, run, ran); i.note.Verdict == dedupe.Execute && ran {
-		p.remember(i, run)
-	}
+	return true
 }
 
 // identify notes the identity that the catalogue gives the job. A run that the message names keeps the one of its row; what

@@ -40,9 +40,7 @@ func (p *shadowPlay) play(ctx context.Context, batch []events.Message) error {
 	if err != nil {
 		return err
 	}
-	for _, i := range fresh {
-		p.judge(i, known)
-	}
+	p.judge(fresh, known)
 	if err := p.execute(ctx, groups(fresh)); err != nil {
 		return err
 	}
