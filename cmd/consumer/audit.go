@@ -16,8 +16,8 @@ import (
 type auditCommand struct {
 	FromSeq uint64        `placeholder:"N" help:"First message, by its sequence number. Default: the stream's first."`
 	ToSeq   uint64        `placeholder:"N" help:"Last message. Default: the stream's last."`
-	Since   since         `placeholder:"TIME" help:"Stored since: how long ago, as in 90m or 7d, or a time, as in 2026-01-31T15:04:05Z."`
-	Until   since         `placeholder:"TIME" help:"Stored before, written like --since."`
+	Since   proc.Moment   `placeholder:"TIME" help:"Stored since: how long ago, as in 90m or 7d, or a time, as in 2026-01-31T15:04:05Z."`
+	Until   proc.Moment   `placeholder:"TIME" help:"Stored before, written like --since."`
 	Grace   time.Duration `placeholder:"DURATION" help:"Younger messages count as waiting. Default: 30s, or twice the consumer's AckWait if that is longer."`
 	Types   []string      `placeholder:"TYPE" help:"Audit the consumer of these job types, and their messages only. Default: all types."`
 	Limit   int           `default:"100" placeholder:"N" help:"How many unaccounted and how many doubled messages to list at most, up to 10000; all are counted. Default: ${default}."`
@@ -87,7 +87,7 @@ func verdictOf(report jobs.AuditReport) error {
 	}
 	hint := "type: consumer runs show <run>, and consumer deadletters list"
 	if report.Unaccounted > 0 {
-		hint = fmt.Sprintf("type: nats stream get %s <seq>, ask again for what was not done, and then: nats stream rmm %[1]s <seq>", report.Stream)
+		hint = fmt.Sprintf("type: nats stream get %s <seq>, and for what was not done: publisher replay --stream %[1]s --from-seq <seq> --to-seq <seq>", report.Stream)
 	}
 	return &proc.Error{
 		Code: proc.Partial, Hint: hint,

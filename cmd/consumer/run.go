@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"oprun.example/internal/otlp"
@@ -24,7 +25,7 @@ type runCommand struct {
 	Types         []string      `placeholder:"TYPE" help:"Run these job types only, through the consumer that topology apply --types makes. Default: all."`
 	Concurrency   int           `env:"OPRUN_CONCURRENCY" default:"1024" placeholder:"N" help:"Jobs in hand at once. Default: ${default}."`
 	DrainTimeout  time.Duration `env:"OPRUN_DRAIN_TIMEOUT" default:"25s" help:"How long running jobs may go on after SIGTERM. Default: ${default}."`
-	Retention     age           `env:"OPRUN_RETENTION" default:"90d" placeholder:"DURATION" help:"How long runs that have ended are kept, longer than the stream keeps messages. Default: ${default}."`
+	Retention     proc.Age      `env:"OPRUN_RETENTION" default:"90d" placeholder:"DURATION" help:"How long runs that have ended are kept, longer than the stream keeps messages. Default: ${default}."`
 	Workspace     string        `env:"OPRUN_WORKSPACE_ID" default:"${seed_workspace}" placeholder:"ID" help:"Home of system runs: a workspace, by id or by name. Default: ${default}, the seeded one."`
 	NoSchedules   bool          `help:"Leave it to other consumers to fire the schedules."`
 	NoEvents      bool          `env:"OPRUN_NO_EVENTS" help:"Tell nobody over NATS of runs that have ended."`
@@ -41,9 +42,9 @@ func (*runCommand) Help() string {
 }
 
 // Run works until it is asked to stop.
-func (c *runCommand) Run(ctx context.Context, a *app) error {
+func (c *runCommand) Run(ctx context.Context, line *kong.Context, a *app) error {
 	topology := a.topology(c.Types)
-	if err := errors.Join(c.validate(), c.shadowFlags.validate(), topology.Validate()); err != nil {
+	if err := errors.Join(c.validate(), c.shadowFlags.validate(proc.OnCommandLine(line, "stream")), topology.Validate()); err != nil {
 		return misuse("run", "%w", err)
 	}
 	if c.Shadow != "" {

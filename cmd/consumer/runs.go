@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"oprun.example/internal/proc"
 	"oprun.example/pkg/oprun"
 )
 
@@ -21,13 +22,13 @@ type runsCommands struct {
 }
 
 type runsListCommand struct {
-	Status    string    `enum:",queued, running, completed" default:"" placeholder:"STATUS" help:"queued, running or completed."`
-	Outcome   string    `enum:",${outcomes}" default:"" placeholder:"OUTCOME" help:"One of ${outcomes}."`
-	Type      string    `placeholder:"TYPE" help:"Job type."`
-	Tenant    uuid.UUID `placeholder:"ID" help:"External id of a tenant."`
-	Freshness string    `enum:",${freshnesses}" default:"" placeholder:"FRESHNESS" help:"One of ${freshnesses}."`
-	Problem   string    `enum:",${problems}" default:"" placeholder:"PROBLEM" help:"One of ${problems}."`
-	Since     since     `placeholder:"TIME" help:"Created since: how long ago, as in 90m or 7d, or a time, as in 2026-01-31T15:04:05Z."`
+	Status    string      `enum:",queued, running, completed" default:"" placeholder:"STATUS" help:"queued, running or completed."`
+	Outcome   string      `enum:",${outcomes}" default:"" placeholder:"OUTCOME" help:"One of ${outcomes}."`
+	Type      string      `placeholder:"TYPE" help:"Job type."`
+	Tenant    uuid.UUID   `placeholder:"ID" help:"External id of a tenant."`
+	Freshness string      `enum:",${freshnesses}" default:"" placeholder:"FRESHNESS" help:"One of ${freshnesses}."`
+	Problem   string      `enum:",${problems}" default:"" placeholder:"PROBLEM" help:"One of ${problems}."`
+	Since     proc.Moment `placeholder:"TIME" help:"Created since: how long ago, as in 90m or 7d, or a time, as in 2026-01-31T15:04:05Z."`
 	page
 }
 

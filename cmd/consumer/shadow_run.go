@@ -17,31 +17,27 @@ import (
 
 // shadowFlags are those of run that make it play a record instead.
 type shadowFlags struct {
-	Shadow     string `placeholder:"NAME" help:"Play recorded messages in a shadow of this name, and do nothing else. Handlers are not run: http and exec cannot be taken back. The verdicts are compared (consumer shadow diff)."`
-	From       string `placeholder:"FILE" help:"The record: what publisher record writes; - is stdin."`
-	FromStream bool   `help:"The record is what the stream (--stream) holds now."`
-	Since      since  `placeholder:"TIME" help:"Of the record, what was stored since: how long ago, as in 90m or 7d, or a time, as in 2026-01-31T15:04:05Z."`
-	Until      since  `placeholder:"TIME" help:"Of the record, what was stored before, written like --since."`
-	Fresh      bool   `help:"Drop a shadow of this name first."`
+	Shadow string      `placeholder:"NAME" help:"Play recorded messages in a shadow of this name, and do nothing else. Handlers are not run: http and exec cannot be taken back. The verdicts are compared (consumer shadow diff)."`
+	From   string      `placeholder:"FILE" help:"The record: what publisher record writes, plain or compressed; - is stdin. Without one, --stream NAME says which stream to play: what it holds now."`
+	Since  proc.Moment `placeholder:"TIME" help:"Of the record, what was stored since: how long ago, as in 90m or 7d, or a time, as in 2026-01-31T15:04:05Z."`
+	Until  proc.Moment `placeholder:"TIME" help:"Of the record, what was stored before, written like --since."`
+	Fresh  bool        `help:"Drop a shadow of this name first."`
 }
 
-func (f *shadowFlags) validate() error {
+func (f *shadowFlags) validate(fromStream bool) error {
 	switch {
-	case f.Shadow == "" && (f.From != "" || f.FromStream || f.Fresh || !f.Since.IsZero() || !f.Until.IsZero()):
-		return errors.New("--from, --from-stream, --since, --until and --fresh are for a shadow: write --shadow <name>, too")
+	case f.Shadow == "" && (f.From != "" || f.Fresh || !f.Since.IsZero() || !f.Until.IsZero()):
+		return errors.New("--from, --since, --until and --fresh are for a shadow: write --shadow <name>, too")
 	case f.Shadow == "":
 		return nil
-	case (f.From == "") == !f.FromStream:
-		return errors.New("--shadow wants a record: write --from <file>, or --from-stream")
+	case f.From == "" && !fromStream:
+		return errors.New("--shadow wants a record: write --from <file>, or --stream <name>")
+	case f.From != "" && fromStream:
+		return errors.New("--from and --stream exclude each other")
 	case !f.Until.IsZero() && !f.Until.After(f.Since.Time):
 		return errors.New("--until is not after --since")
 	}
 	return oprun.ValidShadow(f.Shadow)
-}
-
-// within reports whether a message was stored in the time that is asked for.
-func (f *shadowFlags) within(m events.Message) bool {
-	return !m.StoredAt.Before(f.Since.Time) && (f.Until.IsZero() || m.StoredAt.Before(f.Until.Time))
 }
 
 var tallyColumns = []column[jobs.ShadowTally]{
@@ -80,24 +76,23 @@ func (c *runCommand) playShadow(ctx context.Context, a *app) error {
 
 // records opens what is to be played.
 func (c *runCommand) records(ctx context.Context, a *app) (records iter.Seq2[events.Message, error], source string, closeRecords func(), err error) {
-	if c.FromStream {
+	asked := events.Filter{Range: events.Range{Since: c.Since.Time, Until: c.Until.Time}}
+	if c.From == "" {
 		js, conn, err := a.jetStream(ctx)
 		if err != nil {
 			return nil, "", nil, err
 		}
-		return events.Read(ctx, js, a.Stream, events.Range{Since: c.Since.Time, Until: c.Until.Time}), "stream " + a.Stream, conn.Close, nil
+		return events.Read(ctx, js, a.Stream, asked.Range), "stream " + a.Stream, conn.Close, nil
 	}
-	file := io.ReadCloser(os.Stdin)
-	if c.From != "-" {
-		if file, err = os.Open(c.From); err != nil {
-			return nil, "", nil, &proc.Error{Code: proc.Usage, Err: fmt.Errorf("open the record: %w", err), Hint: "type: publisher record --help"}
-		}
+	file, err := c.open(ctx)
+	if err != nil {
+		return nil, "", nil, err
 	}
 	return func(yield func(events.Message, error) bool) {
 		for m, err := range events.Records(file) {
 			if err != nil {
 				err = fmt.Errorf("%s: %w", c.From, err)
-			} else if !c.within(m) {
+			} else if !asked.Match(m) {
 				continue
 			}
 			if !yield(m, err) {
@@ -107,9 +102,22 @@ func (c *runCommand) records(ctx context.Context, a *app) (records iter.Seq2[eve
 	}, c.From, func() { _ = file.Close() }, nil
 }
 
+func (c *runCommand) open(ctx context.Context) (io.ReadCloser, error) {
+	if c.From == "-" {
+		return io.NopCloser(proc.Interruptible(ctx, os.Stdin)), nil
+	}
+	file, err := os.Open(c.From)
+	if err != nil {
+		return nil, &proc.Error{Code: proc.Usage, Err: fmt.Errorf("open the record: %w", err), Hint: "type: publisher record --help"}
+	}
+	return file, nil
+}
+
 // explainShadow says what to type about an error of a shadow.
 func explainShadow(ctx context.Context, name string, err error) error {
 	switch _, unreadable := errors.AsType[*events.RecordError](err); {
+	case ctx.Err() != nil:
+		return err
 	case errors.Is(err, oprun.ErrShadowExists):
 		return &proc.Error{Code: proc.Failed, Err: err, Hint: "type: consumer run --shadow " + name + " --fresh …, to make it anew, or consumer shadow diff " + name}
 	case errors.Is(err, oprun.ErrNoShadow):

@@ -29,7 +29,7 @@ type topologyApplyCommand struct {
 type topologyFlags struct {
 	MaxBytes      byteSize      `placeholder:"SIZE" help:"Size of the stream, as in 10GiB; full, it refuses new jobs. Required, but for --dev."`
 	Replicas      int           `placeholder:"N" help:"1, 3 or 5. Default: 3 in a cluster, 1 on a single server."`
-	MaxAge        age           `default:"${max_age}" placeholder:"DURATION" help:"How long a message is kept, as in 36h or 14d. Default: ${default}."`
+	MaxAge        proc.Age      `default:"${max_age}" placeholder:"DURATION" help:"How long a message is kept, as in 36h or 14d. Default: ${default}."`
 	AckWait       time.Duration `default:"${ack_wait}" help:"When a delivery that nobody acknowledges comes again. Default: ${default}."`
 	MaxAckPending int           `default:"${max_ack_pending}" placeholder:"N" help:"How many deliveries may be unacknowledged, running jobs among them. Default: ${default}."`
 	Types         []string      `placeholder:"TYPE" help:"Make a consumer for these job types alone, for run --types. Default: all types."`

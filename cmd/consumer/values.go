@@ -5,7 +5,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // byteSize is a number of bytes, as in 512, 64MiB or 10GB.
@@ -43,44 +42,4 @@ func (s *byteSize) UnmarshalText(text []byte) error {
 		return nil
 	}
 	return fmt.Errorf("%q is no size: write a number with B, KiB, MiB, GiB, TiB, KB, MB, GB or TB, as in 10GiB", text)
-}
-
-// since is a point in time: how long ago, as in 90m or 7d, or a moment as in 2026-01-31T15:04:05Z.
-type since struct{ time.Time }
-
-// UnmarshalText reads what a flag says.
-func (s *since) UnmarshalText(text []byte) error {
-	if at, err := time.Parse(time.RFC3339, string(text)); err == nil {
-		s.Time = at
-		return nil
-	}
-	ago, err := parseAge(string(text))
-	if err != nil || ago < 0 {
-		return fmt.Errorf("%q is neither a duration, as in 90m or 7d, nor a time, as in 2026-01-31T15:04:05Z", text)
-	}
-	s.Time = time.Now().Add(-ago)
-	return nil
-}
-
-// age is a duration that may be written in days, as in 36h or 90d.
-type age time.Duration
-
-// UnmarshalText reads what a flag says.
-func (a *age) UnmarshalText(text []byte) error {
-	d, err := parseAge(string(text))
-	if err != nil {
-		return fmt.Errorf("%q is no duration: write one as in 2160h or 90d", text)
-	}
-	*a = age(d)
-	return nil
-}
-
-// parseAge is time.ParseDuration with days.
-func parseAge(text string) (time.Duration, error) {
-	digits, days := strings.CutSuffix(text, "d")
-	if !days {
-		return time.ParseDuration(text)
-	}
-	n, err := strconv.ParseUint(digits, 10, 16)
-	return time.Duration(n) * 24 * time.Hour, err
 }

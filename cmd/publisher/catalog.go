@@ -28,12 +28,12 @@ func (*catalogAsyncAPICommand) Help() string {
 
 // Run prints the document.
 func (*catalogAsyncAPICommand) Run(_ context.Context, a *app) error {
-	declared, err := a.loadCatalog(a.Catalog)
+	declared, err := loadCatalog("catalog", a.Catalog)
 	if err != nil {
 		return err
 	}
-	if err := a.subjects().Validate(); err != nil {
-		return &proc.Error{Code: proc.Usage, Err: fmt.Errorf("--subject-prefix, --events-prefix: %w", err), Hint: "type: publisher catalog asyncapi --help"}
+	if err := a.validateSubjects(); err != nil {
+		return misuse("catalog asyncapi", "%w", err)
 	}
 	doc := asyncapi.Describe(declared, a.subjects())
 	var text []byte
@@ -55,11 +55,15 @@ func (*catalogAsyncAPICommand) Run(_ context.Context, a *app) error {
 	return nil
 }
 
-// loadCatalog reads a catalogue that is to be described.
-func (a *app) loadCatalog(path string) (*catalog.Catalog, error) {
+// loadCatalog reads the catalogue that a flag names; its error says what is wrong in which line.
+func loadCatalog(flag, path string) (*catalog.Catalog, error) {
 	declared, err := catalog.Load(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &proc.Error{Code: proc.Usage, Err: err, Hint: "type: publisher catalog --catalog <file>, or export OPRUN_CATALOG=<file>"}
+		hint := "type: --" + flag + " <file>"
+		if flag == "catalog" {
+			hint += ", or export OPRUN_CATALOG=<file>"
+		}
+		return nil, &proc.Error{Code: proc.Usage, Err: err, Hint: hint}
 	}
 	if err != nil {
 		return nil, &proc.Error{Code: proc.Usage, Err: fmt.Errorf("the catalogue cannot be used:\n%w", err), Hint: "mend the lines it names"}

@@ -68,7 +68,7 @@ func (c *catalogCheckCommand) findings(a *app, declared *catalog.Catalog) ([]fin
 	if c.Against == "" {
 		return found, nil
 	}
-	older, err := a.loadCatalog(c.Against)
+	older, err := loadCatalog("against", c.Against)
 	if err != nil {
 		return nil, err
 	}

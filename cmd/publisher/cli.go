@@ -25,13 +25,13 @@ type cli struct {
 type settings struct {
 	NATSURL        string        `name:"nats-url" env:"NATS_URL" group:"Connections:" placeholder:"URL" help:"One address or several, separated by commas. Default: nats://127.0.0.1:4222."`
 	NATSCreds      string        `name:"nats-creds" env:"NATS_CREDS" group:"Connections:" placeholder:"FILE" help:"Credentials file for NATS."`
-	DatabaseURL    string        `env:"DATABASE_URL" group:"Connections:" placeholder:"URL" help:"The ledger's Postgres, for --ledger, --wait and replay. Default: the PG* variables."`
+	DatabaseURL    string        `env:"DATABASE_URL" group:"Connections:" placeholder:"URL" help:"The ledger's Postgres, for --ledger, --wait, load and replay. Default: the PG* variables."`
 	ConnectTimeout time.Duration `env:"OPRUN_CONNECT_TIMEOUT" group:"Connections:" default:"30s" help:"How long to wait for NATS, or Postgres; 0 tries once. Default: ${default}."`
 
 	Catalog       string `env:"OPRUN_CATALOG" group:"Names:" default:"./jobs.yaml" placeholder:"FILE" help:"The job catalogue, the same as the consumers'. Default: ${default}."`
 	SubjectPrefix string `env:"OPRUN_SUBJECT_PREFIX" group:"Names:" default:"${prefix}" placeholder:"WORD" help:"First token of every job's subject. Default: ${default}."`
 	EventsPrefix  string `env:"OPRUN_EVENTS_PREFIX" group:"Names:" default:"${events_prefix}" placeholder:"WORD" help:"First token of the subjects on which the ends of runs are told. Default: ${default}."`
-	Stream        string `env:"OPRUN_STREAM" group:"Names:" default:"${stream}" placeholder:"NAME" help:"The stream: whose workers publish --ledger wakes, and which record reads. Default: ${default}."`
+	Stream        string `env:"OPRUN_STREAM" group:"Names:" default:"${stream}" placeholder:"NAME" help:"The stream: whose workers publish --ledger wakes, which record reads, and, given to replay instead of a FILE, which it replays. Default: ${default}."`
 
 	Output    string           `short:"o" group:"Output and logs:" enum:"table, json, ndjson" default:"table" placeholder:"FORMAT" help:"Form of the data on stdout: ${enum}. Default: ${default}."`
 	LogFormat string           `env:"OPRUN_LOG_FORMAT" group:"Output and logs:" placeholder:"FORMAT" help:"text or json. Default: text on a terminal, else json."`
@@ -45,7 +45,7 @@ func (s *settings) subjects() events.Subjects {
 
 func (s *settings) validateSubjects() error {
 	if err := s.subjects().Validate(); err != nil {
-		return misuse("--subject-prefix, --events-prefix: %w", err)
+		return fmt.Errorf("--subject-prefix, --events-prefix: %w", err)
 	}
 	return nil
 }
@@ -61,7 +61,7 @@ func parse(args []string, to streams) (*kong.Context, *settings, error) {
 	return command, &c.settings, nil
 }
 
-// misuse is the error of a command line that makes no sense.
-func misuse(format string, args ...any) error {
-	return &proc.Error{Code: proc.Usage, Err: fmt.Errorf(format, args...), Hint: "type: publisher publish --help"}
+// misuse is the error of flags that parse and make no sense.
+func misuse(command, format string, args ...any) error {
+	return &proc.Error{Code: proc.Usage, Err: fmt.Errorf(format, args...), Hint: "type: publisher " + command + " --help"}
 }

@@ -83,7 +83,7 @@ func explain(ctx context.Context, err error, requestID string) error {
 		return &proc.Error{Code: proc.Failed, Err: err, Hint: "type: consumer topology apply --max-bytes <more>"}
 	}
 	if _, refused := errors.AsType[*events.Refusal](err); refused {
-		return misuse("%w", err)
+		return misuse("publish", "%w", err)
 	}
 	return err
 }

@@ -20,9 +20,9 @@ import (
 // dispatch writes the run into the ledger, and wakes a relay when NATS answers.
 func (c *publishCommand) dispatch(ctx context.Context, a *app, declared *catalog.Catalog) error {
 	if c.Coalesce || c.RunID != uuid.Nil {
-		return misuse("--ledger: --coalesce and --run-id are for messages, and this writes a run")
+		return misuse("publish", "--ledger: --coalesce and --run-id are for messages, and this writes a run")
 	}
-	input, err := readInput(c.Input, a.in)
+	input, err := readInput(ctx, c.Input, a.in)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func explainDispatch(ctx context.Context, err error) error {
 		return err
 	}
 	if _, refused := errors.AsType[*events.Refusal](err); refused {
-		return misuse("%w", err)
+		return misuse("publish", "%w", err)
 	}
 	switch {
 	case errors.Is(err, oprun.ErrScopeUnknown):

@@ -45,9 +45,9 @@ The exit code is 4 when jobs ended as dead letters, or runs otherwise than succe
 // Run sends the load and shows what became of it.
 func (c *loadCommand) Run(ctx context.Context, a *app) error {
 	if err := errors.Join(a.validateSubjects(), c.validate(a)); err != nil {
-		return err
+		return misuse("load", "%w", err)
 	}
-	declared, err := loadCatalog(a.Catalog)
+	declared, err := loadCatalog("catalog", a.Catalog)
 	if err != nil {
 		return err
 	}
@@ -89,22 +89,30 @@ func (c *loadCommand) load(ctx context.Context, a *app, js jetstream.JetStream, 
 		return &proc.Error{Code: proc.Usage, Err: wrong, Hint: `give it one with --input, as in --input '{"name": "{{n}}"}'`}
 	}
 	if report.Load == uuid.Nil {
-		return loadMisuse("%w", err)
+		return misuse("load", "%w", err)
 	}
 	if err != nil {
-		known := explainPublish(err)
-		known.Err = fmt.Errorf("stopped after %d messages: %w", report.Messages, known.Err)
-		return errors.Join(a.printLoad(report), known)
+		return errors.Join(a.printLoad(report), explainLoad(err, report.Messages))
 	}
 	return errors.Join(a.printLoad(report), c.judge(report))
+}
+
+// explainLoad says after how many messages a load stopped, and what would mend it: at the broker, or at the ledger that was asked.
+func explainLoad(err error, messages int) *proc.Error {
+	known := explainPublish(err)
+	if known.Code == proc.Failed && known.Hint == "" && oprun.Unavailable(err) {
+		known.Code, known.Hint = proc.Unavailable, "type: consumer migrate status, to see whether Postgres answers"
+	}
+	known.Err = fmt.Errorf("stopped after %d messages: %w", messages, known.Err)
+	return known
 }
 
 func (c *loadCommand) validate(a *app) error {
 	switch {
 	case c.Timeout <= 0:
-		return loadMisuse("--timeout %s: write a duration above 0, as in 90s", c.Timeout)
+		return fmt.Errorf("--timeout %s: write a duration above 0, as in 90s", c.Timeout)
 	case len(c.Tenants) == 1 && howMany(c.Tenants[0]) > 0 && !c.asksLedger(a):
-		return loadMisuse("--tenants %s: how many, of the ledger's: export DATABASE_URL=<its address>, or name them", c.Tenants[0])
+		return fmt.Errorf("--tenants %s: how many, of the ledger's: export DATABASE_URL=<its address>, or name them", c.Tenants[0])
 	}
 	return nil
 }
@@ -128,7 +136,7 @@ func (c *loadCommand) tenants(ctx context.Context, ledger *oprun.Ledger) (ids []
 	for _, text := range c.Tenants {
 		id, err := uuid.Parse(text)
 		if err != nil {
-			return nil, loadMisuse("--tenants: %q is neither a tenant's external id nor how many", text)
+			return nil, misuse("load", "--tenants: %q is neither a tenant's external id nor how many", text)
 		}
 		ids = append(ids, id)
 	}
@@ -173,8 +181,4 @@ func (c *loadCommand) judge(r load.Report) error {
 		}
 	}
 	return nil
-}
-
-func loadMisuse(format string, args ...any) error {
-	return &proc.Error{Code: proc.Usage, Err: fmt.Errorf(format, args...), Hint: "type: publisher load --help"}
 }

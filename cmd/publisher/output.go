@@ -60,6 +60,7 @@ func (a *app) print(r receipt) error {
 // encode writes one JSON object, on one line or on many.
 func (a *app) encode(value any) error {
 	encoder := json.NewEncoder(a.out)
+	encoder.SetEscapeHTML(false)
 	if a.Output == "json" {
 		encoder.SetIndent("", "  ")
 	}

@@ -3,9 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -20,8 +18,8 @@ type picks struct {
 	Type      []string    `group:"Which messages:" placeholder:"TYPE" help:"Jobs of this type, or of these."`
 	Tenant    []uuid.UUID `group:"Which messages:" placeholder:"ID" help:"Jobs of this tenant, by its external id, or of these."`
 	Workspace []uuid.UUID `group:"Which messages:" placeholder:"ID" help:"Jobs of this workspace that belong to no tenant."`
-	Since     moment      `group:"Which messages:" placeholder:"TIME" help:"Stored since: how long ago, as in 90m or 7d, or a time, as in 2026-01-31T15:04:05Z."`
-	Until     moment      `group:"Which messages:" placeholder:"TIME" help:"Stored before, written like --since."`
+	Since     proc.Moment `group:"Which messages:" placeholder:"TIME" help:"Stored since: how long ago, as in 90m or 7d, or a time, as in 2026-01-31T15:04:05Z."`
+	Until     proc.Moment `group:"Which messages:" placeholder:"TIME" help:"Stored before, written like --since."`
 	FromSeq   uint64      `group:"Which messages:" placeholder:"N" help:"From this sequence number on."`
 	ToSeq     uint64      `group:"Which messages:" placeholder:"N" help:"Up to this sequence number."`
 }
@@ -55,31 +53,4 @@ func (p *picks) filter(subjects events.Subjects) events.Filter {
 		f.Scopes = append(f.Scopes, dedupe.Workspace(id))
 	}
 	return f
-}
-
-// moment is a point in time: how long ago, as in 90m or 7d, or a time as in 2026-01-31T15:04:05Z.
-type moment struct{ time.Time }
-
-// UnmarshalText reads what a flag says.
-func (m *moment) UnmarshalText(text []byte) error {
-	if at, err := time.Parse(time.RFC3339, string(text)); err == nil {
-		m.Time = at
-		return nil
-	}
-	ago, err := time.ParseDuration(string(text))
-	if digits, days := strings.CutSuffix(string(text), "d"); days {
-		var n uint64
-		n, err = strconv.ParseUint(digits, 10, 16)
-		ago = time.Duration(n) * 24 * time.Hour
-	}
-	if err != nil || ago < 0 {
-		return fmt.Errorf("%q is neither a duration, as in 90m or 7d, nor a time, as in 2026-01-31T15:04:05Z", text)
-	}
-	m.Time = time.Now().Add(-ago)
-	return nil
-}
-
-// misuseOf is the error of a command line of a subcommand that makes no sense.
-func misuseOf(command string, err error) error {
-	return &proc.Error{Code: proc.Usage, Err: err, Hint: "type: publisher " + command + " --help"}
 }

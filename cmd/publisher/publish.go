@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -54,7 +52,7 @@ With --wait the answer is the run when it has ended: the one that this job made,
 // Run publishes the job and shows where it is.
 func (c *publishCommand) Run(ctx context.Context, a *app) error {
 	if err := errors.Join(c.validateMany(), c.validateWait(), a.validateSubjects()); err != nil {
-		return err
+		return misuse("publish", "%w", err)
 	}
 	if c.From != "" {
 		return c.publishMany(ctx, a)
@@ -74,7 +72,7 @@ func (c *publishCommand) Run(ctx context.Context, a *app) error {
 	if c.Ledger {
 		return c.dispatch(ctx, a, declared)
 	}
-	request, err := c.request(job, a.in)
+	request, err := c.request(ctx, job, a.in)
 	if err != nil {
 		return err
 	}
@@ -94,9 +92,9 @@ func (c *publishCommand) Run(ctx context.Context, a *app) error {
 func (c *publishCommand) validateOne() error {
 	switch {
 	case c.Type == "":
-		return misuse("missing flags: --type=TYPE (or --from=FILE)")
+		return misuse("publish", "missing flags: --type=TYPE (or --from=FILE)")
 	case c.scope().ID == uuid.Nil:
-		return misuse("missing flags: --tenant=ID or --workspace=ID")
+		return misuse("publish", "missing flags: --tenant=ID or --workspace=ID")
 	}
 	return nil
 }
@@ -115,16 +113,16 @@ func (c *publishCommand) publish(ctx context.Context, a *app, js jetstream.JetSt
 
 // declaration finds what the catalogue says of the type.
 func (c *publishCommand) declaration(path string) (*catalog.Catalog, catalog.Job, error) {
-	declared, err := loadCatalog(path)
+	declared, err := loadCatalog("catalog", path)
 	if err != nil {
 		return nil, catalog.Job{}, err
 	}
 	job, ok := declared.Jobs[c.Type]
 	if !ok {
-		return nil, job, misuse("--type: %s declares no job type %q, but %s", path, c.Type, someTypes(declared))
+		return nil, job, misuse("publish", "--type: %s declares no job type %q, but %s", path, c.Type, someTypes(declared))
 	}
 	if scope := c.scope(); scope.ID != uuid.Nil && scope.Kind != job.ScopeKind {
-		return nil, job, misuse("--%s: %s is a job of a %s", scope.Kind, c.Type, job.ScopeKind)
+		return nil, job, misuse("publish", "--%s: %s is a job of a %s", scope.Kind, c.Type, job.ScopeKind)
 	}
 	return declared, job, nil
 }
@@ -138,21 +136,6 @@ func someTypes(declared *catalog.Catalog) string {
 	return strings.Join(names, ", ")
 }
 
-func loadCatalog(path string) (*catalog.Catalog, error) {
-	declared, err := catalog.Load(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &proc.Error{
-			Code: proc.Usage,
-			Err:  fmt.Errorf("without the catalogue nobody knows what makes two jobs the same: %w", err),
-			Hint: "type: publisher publish --catalog <file>, or export OPRUN_CATALOG=<file>",
-		}
-	}
-	if err != nil {
-		return nil, &proc.Error{Code: proc.Usage, Err: fmt.Errorf("the catalogue cannot be used:\n%w", err), Hint: "mend the lines it names"}
-	}
-	return declared, nil
-}
-
 func (c *publishCommand) scope() dedupe.Scope {
 	if c.Workspace != uuid.Nil {
 		return dedupe.Workspace(c.Workspace)
@@ -161,8 +144,8 @@ func (c *publishCommand) scope() dedupe.Scope {
 }
 
 // request is the job as the publisher takes it. What a worker would bury is refused here.
-func (c *publishCommand) request(job catalog.Job, stdin io.Reader) (events.Request, error) {
-	input, err := readInput(c.Input, stdin)
+func (c *publishCommand) request(ctx context.Context, job catalog.Job, stdin io.Reader) (events.Request, error) {
+	input, err := readInput(ctx, c.Input, stdin)
 	if err != nil {
 		return events.Request{}, err
 	}
@@ -171,31 +154,38 @@ func (c *publishCommand) request(job catalog.Job, stdin io.Reader) (events.Reque
 	}
 	request, err := asked.Request(job)
 	if about, ok := errors.AsType[*bulk.FieldError](err); ok {
-		return request, misuse("--%s: %w", about.Field, about.Err)
+		return request, misuse("publish", "--%s: %w", about.Field, about.Err)
 	}
 	if err != nil {
-		return request, misuse("%w", err)
+		return request, misuse("publish", "%w", err)
 	}
 	return request, nil
 }
 
 // readInput returns what --input says: itself, the file after @, or stdin for -. It reads no more than shows that it
 // is too much.
-func readInput(text string, stdin io.Reader) ([]byte, error) {
-	source, what := stdin, "stdin"
-	if path, ok := strings.CutPrefix(text, "@"); ok {
-		file, err := os.Open(path)
+func readInput(ctx context.Context, text string, stdin io.Reader) ([]byte, error) {
+	var source io.Reader
+	what := "stdin"
+	switch path, file := strings.CutPrefix(text, "@"); {
+	case file:
+		opened, err := os.Open(path)
 		if err != nil {
-			return nil, misuse("--input: %w", err)
+			return nil, misuse("publish", "--input: %w", err)
 		}
-		defer file.Close()
-		source, what = file, path
-	} else if text != "-" {
+		defer opened.Close()
+		source, what = opened, path
+	case text == "-":
+		source = proc.Interruptible(ctx, stdin)
+	default:
 		return []byte(text), nil
 	}
 	input, err := io.ReadAll(io.LimitReader(source, events.MaxInputBytes+1))
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if err != nil {
-		return nil, misuse("--input: read %s: %w", what, err)
+		return nil, misuse("publish", "--input: read %s: %w", what, err)
 	}
 	return input, nil
 }

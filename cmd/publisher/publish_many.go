@@ -37,20 +37,20 @@ A line may have request_id, initiator and run_id as well, and workspace in the p
 func (c *publishCommand) validateMany() error {
 	if c.From == "" {
 		if c.many != (many{}) {
-			return misuse("--refused, --again, --batch and --resume-file are for --from")
+			return errors.New("--refused, --again, --batch and --resume-file are for --from")
 		}
 		return nil
 	}
 	switch {
 	case c.RunID != uuid.Nil || c.RequestID != "" || c.Input != "{}":
-		return misuse("--from: --input, --request-id and --run-id are of one job: write input, request_id and run_id on its line")
+		return errors.New("--from: --input, --request-id and --run-id are of one job: write input, request_id and run_id on its line")
 	case c.Ledger:
-		return misuse("--from: --ledger writes one run at a time: leave it out, or use DispatchMany of pkg/jobs")
+		return errors.New("--from: --ledger writes one run at a time: leave it out, or use DispatchMany of pkg/jobs")
 	case c.Wait:
-		return misuse("--from: --wait waits for one run: leave it out, and type consumer runs list")
+		return errors.New("--from: --wait waits for one run: leave it out, and type consumer runs list")
 	case c.Batch != uuid.Nil:
 		if err := bulk.ValidBatch(c.Batch); err != nil {
-			return misuse("--batch: %w", err)
+			return fmt.Errorf("--batch: %w", err)
 		}
 	}
 	return nil
@@ -58,7 +58,7 @@ func (c *publishCommand) validateMany() error {
 
 // publishMany publishes the lines of a file, and shows what became of them, whether it gets to the end or not.
 func (c *publishCommand) publishMany(ctx context.Context, a *app) error {
-	declared, err := loadCatalog(a.Catalog)
+	declared, err := loadCatalog("catalog", a.Catalog)
 	if err == nil && c.Type != "" {
 		_, _, err = c.declaration(a.Catalog)
 	}
@@ -73,7 +73,7 @@ func (c *publishCommand) publishMany(ctx context.Context, a *app) error {
 	return a.withJetStream(ctx, func(ctx context.Context, js jetstream.JetStream) error {
 		progress, stdin := newProgress(a), io.Reader(nil)
 		if c.From == bulk.Stdin {
-			stdin = interruptible(ctx, a.in)
+			stdin = proc.Interruptible(ctx, a.in)
 		}
 		report, err := bulk.Publish(ctx, bulk.Config{
 			From: c.From, In: stdin, Catalog: declared, Log: a.log, Progress: progress.showMany,
@@ -92,18 +92,6 @@ func (c *publishCommand) publishMany(ctx context.Context, a *app) error {
 // target names the stream as far as a publisher knows it.
 func (a *app) target() string {
 	return proc.RedactNATS(cmp.Or(a.NATSURL, nats.DefaultURL)) + " " + a.subjects().All()
-}
-
-// interruptible is a reader whose Read ends with the context, though that of a terminal or a pipe does not. What is copied ends
-// with the process.
-func interruptible(ctx context.Context, from io.Reader) io.Reader {
-	read, write := io.Pipe()
-	context.AfterFunc(ctx, func() { write.CloseWithError(context.Cause(ctx)) })
-	go func() {
-		_, err := io.Copy(write, from)
-		write.CloseWithError(err)
-	}()
-	return read
 }
 
 // explainStart says what to type when nothing could be begun.

@@ -38,8 +38,8 @@ A record ends with a whole line, also when this program is killed.`
 
 // Run records.
 func (c *recordCommand) Run(ctx context.Context, a *app) error {
-	if err := errors.Join(c.validate(), a.subjects().Validate()); err != nil {
-		return misuseOf("record", err)
+	if err := errors.Join(c.validate(), a.validateSubjects()); err != nil {
+		return misuse("record", "%w", err)
 	}
 	return a.withJetStream(ctx, func(ctx context.Context, js jetstream.JetStream) error {
 		stream, err := js.Stream(ctx, a.Stream) // before there is a file
@@ -70,7 +70,7 @@ func (c *recordCommand) open(a *app) (io.WriteCloser, error) {
 		return nil, &proc.Error{Code: proc.Usage, Err: fmt.Errorf("%s is there already", c.File), Hint: "type another name, or --force to write over it"}
 	}
 	if err != nil {
-		return nil, misuseOf("record", err)
+		return nil, misuse("record", "%w", err)
 	}
 	return file, nil
 }
@@ -114,7 +114,7 @@ func (t *tape) record(ctx context.Context, c *recordCommand) (err error) {
 			err = errors.Join(recorder.Flush(), soon(ctx))
 		}
 		switch {
-		case c.Follow && ctx.Err() != nil: // it was asked to stop
+		case c.Follow && ctx.Err() != nil && !errors.Is(context.Cause(ctx), events.ErrNotAllowed): // it was asked to stop
 			return nil
 		case err != nil || !more || !c.Follow:
 			return err

@@ -51,9 +51,9 @@ The exit code is 0 when everything came to its end, 4 when some messages were no
 
 // Run replays, and shows what became of the messages.
 func (c *replayCommand) Run(ctx context.Context, line *kong.Context, a *app) error {
-	fromStream := onCommandLine(line, "stream")
-	if err := errors.Join(c.check(fromStream), c.validate(), a.subjects().Validate()); err != nil {
-		return misuseOf("replay", err)
+	fromStream := proc.OnCommandLine(line, "stream")
+	if err := errors.Join(c.check(fromStream), c.validate(), a.validateSubjects()); err != nil {
+		return misuse("replay", "%w", err)
 	}
 	ledger, closeLedger, err := a.ledger(ctx)
 	if err != nil {
@@ -64,16 +64,6 @@ func (c *replayCommand) Run(ctx context.Context, line *kong.Context, a *app) err
 		return c.replay(ctx, a, nil, ledger)
 	}
 	return a.withJetStream(ctx, func(ctx context.Context, js jetstream.JetStream) error { return c.replay(ctx, a, js, ledger) })
-}
-
-// onCommandLine reports whether a flag was given, other than by the environment or by its default.
-func onCommandLine(line *kong.Context, name string) bool {
-	for _, step := range line.Path {
-		if step.Flag != nil && step.Flag.Name == name && !step.Resolved {
-			return true
-		}
-	}
-	return false
 }
 
 func (c *replayCommand) check(fromStream bool) error {
@@ -130,11 +120,11 @@ func (c *replayCommand) source(ctx context.Context, a *app, js jetstream.JetStre
 	case "":
 		return replay.Source{Messages: events.Read(ctx, js, a.Stream, filter.Narrowed())}, nil
 	case "-":
-		return replay.Source{Messages: events.Records(a.in), Lines: true, Once: true}, nil
+		return replay.Source{Messages: events.Records(proc.Interruptible(ctx, a.in)), Lines: true, Once: true}, nil
 	}
 	info, err := os.Stat(c.File)
 	if err != nil {
-		return replay.Source{}, misuseOf("replay", err)
+		return replay.Source{}, misuse("replay", "%w", err)
 	}
 	return replay.Source{Messages: recordIn(c.File), Lines: true, Once: !info.Mode().IsRegular()}, nil
 }
@@ -163,6 +153,11 @@ func (c *replayCommand) explain(ctx context.Context, a *app, err error) error {
 	if c.AsNew && begun && stopped.Published+stopped.Unknown > 0 {
 		again = "type the same again, with --replay-id " + stopped.ID.String() + ": what it has asked for it does not ask for again"
 	}
+	if errors.Is(err, events.ErrNotAllowed) {
+		known := explainPublish(err)
+		known.Hint += "; then " + again
+		return known
+	}
 	if ctx.Err() != nil {
 		if begun {
 			a.log.Warn("replay stopped", "published", stopped.Published, "unknown", stopped.Unknown, "to_go_on", again)
@@ -180,6 +175,8 @@ func (c *replayCommand) explain(ctx context.Context, a *app, err error) error {
 		return &proc.Error{Code: proc.Failed, Err: err, Hint: "type: consumer topology apply --max-bytes <more>; then " + again}
 	case errors.Is(err, events.ErrNoStream):
 		return &proc.Error{Code: proc.Unavailable, Err: err, Hint: "type: consumer topology apply --max-bytes <size>; then " + again}
+	case errors.Is(err, jetstream.ErrConsumerNotFound):
+		return &proc.Error{Code: proc.Unavailable, Err: err, Hint: "type: --consumer <name>, that of workers with --types, or consumer topology apply --max-bytes <size>"}
 	case errors.Is(err, events.ErrNoAck):
 		return &proc.Error{Code: proc.Unavailable, Err: err, Hint: again}
 	case oprun.IsSchema(err), oprun.Unavailable(err):

@@ -69,6 +69,11 @@ func workIdly(js jetstream.JetStream, ledger *oprun.Ledger, declared *catalog.Ca
 			jobs.Handle(mux, name, func(context.Context, *jobs.Job[struct{}]) error { return nil })
 		}
 	}
+	return work(js, ledger, declared, mux)
+}
+
+// work runs jobs until stop is called.
+func work(js jetstream.JetStream, ledger *oprun.Ledger, declared *catalog.Catalog, mux *jobs.Mux) (stop func() error, err error) {
 	worker, err := jobs.NewWorker(js, ledger, declared, mux, jobs.Config{NoSchedules: true, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err

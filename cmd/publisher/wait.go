@@ -22,9 +22,9 @@ import (
 func (c *publishCommand) validateWait() error {
 	switch {
 	case c.Timeout < 0:
-		return misuse("--timeout %s: write a duration above 0, as in 90s", c.Timeout)
+		return fmt.Errorf("--timeout %s: write a duration above 0, as in 90s", c.Timeout)
 	case c.Timeout > 0 && !c.Wait:
-		return misuse("--timeout %s: it bounds --wait; write that as well", c.Timeout)
+		return fmt.Errorf("--timeout %s: it bounds --wait; write that as well", c.Timeout)
 	default:
 		return nil
 	}

@@ -36,6 +36,16 @@ func Parse(cli any, name, description string, args []string, out, err io.Writer,
 	return command, nil
 }
 
+// OnCommandLine reports whether a flag was given, other than by the environment or by its default.
+func OnCommandLine(line *kong.Context, name string) bool {
+	for _, step := range line.Path {
+		if step.Flag != nil && step.Flag.Name == name && !step.Resolved {
+			return true
+		}
+	}
+	return false
+}
+
 // asked is the command that a wrong command line was about.
 func asked(name string, err error) string {
 	if wrong, ok := errors.AsType[*kong.ParseError](err); ok && wrong.Context != nil && wrong.Context.Selected() != nil {

@@ -132,6 +132,7 @@ func Run(ctx context.Context, js jetstream.JetStream, ledger *oprun.Ledger, sour
 		return r.report, &StoppedError{Err: err, Published: r.report.Published, Unknown: r.unknown, ID: r.config.ID}
 	}
 	r.report.Rows, r.report.Took = r.tally.rows(), time.Since(r.began)
+	r.report.Seconds = r.report.Took.Seconds()
 	return r.report, nil
 }
 

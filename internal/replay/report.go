@@ -48,7 +48,8 @@ type Report struct {
 	Behind    bool          `json:"behind"`      // the consumer had not passed the last message when the time to wait was up
 	Effects   int           `json:"new_effects"` // runs that have ended since the replay began: 0 where everything had been done
 	Rows      []Row         `json:"rows"`
-	Took      time.Duration `json:"took_ns"`
+	Seconds   float64       `json:"seconds"` // Took, as other reports of ours have it
+	Took      time.Duration `json:"-"`
 }
 
 // Settled reports whether everything that was published has come to its end, as far as somebody waited for it.

@@ -42,7 +42,7 @@ func (r *replay) send(ctx context.Context, i *item) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", i.at, err)
+		return fmt.Errorf("%s: %w", i.at, why(ctx, err))
 	}
 	r.flying = append(r.flying, flight{pending, i.at, i.label})
 	switch {
@@ -87,7 +87,7 @@ func (r *replay) landed(ctx context.Context, f flight) error {
 		if errors.Is(err, events.ErrNoAck) || ctx.Err() != nil {
 			r.unknown++
 		}
-		return fmt.Errorf("%s: %w", f.at, err)
+		return fmt.Errorf("%s: %w", f.at, why(ctx, err))
 	}
 	if r.report.Published == 0 || ack.Seq < r.first {
 		r.first = ack.Seq
@@ -99,6 +99,14 @@ func (r *replay) landed(ctx context.Context, f flight) error {
 		r.tally.add(f.label, Published, "", 1)
 	}
 	return nil
+}
+
+// why is the error of a publication, or what the broker has said beside it: that it refuses the subject (events.WhileAllowed).
+func why(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); errors.Is(cause, events.ErrNotAllowed) {
+		return cause
+	}
+	return err
 }
 
 // pacer says when messages are due.

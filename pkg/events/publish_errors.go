@@ -66,8 +66,9 @@ func isFull(err error) bool {
 }
 
 // WhileAllowed returns a context that ends, with a cause that is [ErrNotAllowed], when the broker refuses this connection a
-// subject: it tells so beside every call, and a publication would only time out. The connection's own error handler is told as
-// well. The caller calls stop.
+// subject to publish to, or the inbox for its answers: it tells so beside every call, and a publication would only time out. A
+// subscription to anything else may be refused: who waits for a run hears of its end later then. The connection's own error
+// handler is told of all. The caller calls stop.
 func WhileAllowed(ctx context.Context, conn *nats.Conn) (allowed context.Context, stop func()) {
 	allowed, cancel := context.WithCancelCause(ctx)
 	before := conn.ErrorHandler()
@@ -75,9 +76,15 @@ func WhileAllowed(ctx context.Context, conn *nats.Conn) (allowed context.Context
 		if before != nil {
 			before(conn, sub, err)
 		}
-		if errors.Is(err, nats.ErrPermissionViolation) {
+		if errors.Is(err, nats.ErrPermissionViolation) && !deaf(err) {
 			cancel(fmt.Errorf("%w: %w", ErrNotAllowed, err))
 		}
 	})
 	return allowed, func() { cancel(nil) }
+}
+
+// deaf reports whether a refusal is of a subscription that no answer comes by. The server's words are all there is.
+func deaf(err error) bool {
+	_, subject, subscription := strings.Cut(err.Error(), `Violation for Subscription to "`)
+	return subscription && !strings.HasPrefix(subject, nats.InboxPrefix)
 }
