@@ -25,6 +25,7 @@ type lines struct {
 	digest hash.Hash
 	number int // of the last line
 	offset int64
+	ended  bool // the end was met: what comes behind it later may be the rest of a line
 }
 
 func newLines(source io.Reader) *lines {
@@ -34,13 +35,16 @@ func newLines(source io.Reader) *lines {
 // next returns the next line, which is good until the next call, without its end. A line that is too long comes cut, and whole
 // says so. At the end the error is io.EOF.
 func (l *lines) next() (line []byte, whole bool, err error) {
+	if l.ended {
+		return nil, true, io.EOF
+	}
 	line, err = l.source.ReadSlice('\n')
 	l.saw(line)
 	if whole = !errors.Is(err, bufio.ErrBufferFull); !whole {
 		line = bytes.Clone(line) // the rest goes through the same buffer
 		err = l.skipLine()
 	}
-	if errors.Is(err, io.EOF) && len(line) > 0 {
+	if l.ended = errors.Is(err, io.EOF); l.ended && len(line) > 0 {
 		err = nil // the last line needs no end
 	}
 	if err == nil {
@@ -75,9 +79,11 @@ func (l *lines) drained() bool { return l.source.Buffered() == 0 }
 
 var errChanged = errors.New("the lines that were published have changed since")
 
-// skip goes to a place of which an earlier run has told. It fails with errChanged when what is before it is not what was.
+// skip goes to a place of which an earlier run has told. It fails with errChanged when what is before it is not what was, or
+// when it is a last line without an end, and something follows now.
 func (l *lines) skip(to place) error {
-	n, err := io.CopyN(l.digest, l.source, to.offset)
+	var last lastByte
+	n, err := io.CopyN(io.MultiWriter(l.digest, &last), l.source, to.offset)
 	l.offset, l.number = n, to.line
 	if errors.Is(err, io.EOF) {
 		return errChanged
@@ -85,5 +91,21 @@ func (l *lines) skip(to place) error {
 	if err == nil && l.place() != to {
 		err = errChanged
 	}
+	if err == nil && n > 0 && last != '\n' {
+		if _, none := l.source.Peek(1); none == nil {
+			err = errChanged
+		}
+	}
 	return err
+}
+
+// lastByte is that of all that was written to it.
+type lastByte byte
+
+// Write implements io.Writer.
+func (b *lastByte) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		*b = lastByte(p[len(p)-1])
+	}
+	return len(p), nil
 }

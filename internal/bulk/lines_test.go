@@ -65,6 +65,46 @@ func TestLines_skip_goes_to_a_place_if_all_before_it_is_as_it_was(t *testing.T) 
 	}
 }
 
+// growing is a file to which somebody adds the next part whenever its end was read.
+type growing struct{ parts []string }
+
+func (g *growing) Read(into []byte) (int, error) {
+	if len(g.parts) == 0 || g.parts[0] == "" {
+		g.parts = g.parts[min(1, len(g.parts)):]
+		return 0, io.EOF
+	}
+	n := copy(into, g.parts[0])
+	g.parts[0] = g.parts[0][n:]
+	return n, nil
+}
+
+// A line that somebody is just writing is never read in two halves: the end of the source is where it was first met, and who goes on behind
+// a line that had no end then learns that it is another one now.
+func TestLines_of_a_file_that_grows(t *testing.T) {
+	t.Parallel()
+	l := newLines(&growing{[]string{"a\nha", "lf\nc\n"}})
+	var got []string
+	for {
+		line, _, err := l.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		check(t, err)
+		got = append(got, string(line))
+	}
+	if diff := cmp.Diff([]string{"a", "ha"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if _, _, err := l.next(); !errors.Is(err, io.EOF) {
+		t.Errorf("behind its end: %v", err)
+	}
+	for text, want := range map[string]error{"a\nha": nil, "a\nhalf\nc\n": errChanged, "a\nha\n": errChanged} {
+		if err := newLines(strings.NewReader(text)).skip(l.place()); !errors.Is(err, want) {
+			t.Errorf("%q: got %v, want %v", text, err, want)
+		}
+	}
+}
+
 // The ids of a batch may never change: a publication that one version has begun is gone on with by another.
 func TestRequestID(t *testing.T) {
 	t.Parallel()

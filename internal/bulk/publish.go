@@ -41,21 +41,20 @@ func Publish(ctx context.Context, config Config) (report Report, err error) {
 	if err != nil {
 		return report, err
 	}
-	refused, err := openRefusals(config.Refused, s.RefusedEnd)
-	if err != nil {
-		return report, err
-	}
-	p := &publication{Config: config, from: from, state: s, refused: refused, started: time.Now(), resumed: s.Line, before: s.Counts.Lines, upTo: s.Line}
+	p := &publication{Config: config, from: from, state: s, started: time.Now(), resumed: s.Line, before: s.Counts.Lines, upTo: s.Line}
 	if s.Finished != nil {
 		p.Log.Info("everything in this file was published, and it has not changed since: --again publishes it all as new jobs",
 			"from", p.From, "batch", s.Batch.String(), "finished", *s.Finished)
-		return p.report(), refused.close()
+		return p.report(), nil
+	}
+	if p.refused, err = openRefusals(config.Refused, s.RefusedEnd); err != nil {
+		return report, err
 	}
 	p.Log.Info("publishing", "from", p.From, "batch", s.Batch.String(), "after_line", s.Line)
 	if err = p.run(ctx); err != nil && ctx.Err() != nil {
 		err = p.stop(ctx)
 	}
-	return p.report(), errors.Join(err, p.save(), refused.close())
+	return p.report(), errors.Join(err, p.save(), p.refused.close())
 }
 
 // publication is one run of a batch.

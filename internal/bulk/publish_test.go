@@ -221,4 +221,13 @@ func TestPublish_keeps_each_refused_line_once(t *testing.T) {
 	if got := bytes.Count(kept, []byte("\n")); got != 4000 || !bytes.HasPrefix(kept, []byte(`{"line":5,"reason":"the JSON ends too early at byte `)) {
 		t.Errorf("%d lines are kept, the first is %.100s", got, kept)
 	}
+
+	mended := append(kept, "what somebody has noted\n"...)
+	check(t, os.WriteFile(c.From+".refused", mended, 0o600))
+	if again := mustPublish(t, c); !again.Finished { // there is nothing to do
+		t.Errorf("got %+v", again)
+	}
+	if kept, err = os.ReadFile(c.From + ".refused"); err != nil || !bytes.Equal(kept, mended) {
+		t.Errorf("what was refused is written over when nothing is published: %d bytes, want %d (%v)", len(kept), len(mended), err)
+	}
 }

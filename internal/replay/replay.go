@@ -144,9 +144,10 @@ type replay struct {
 	config    Config
 	publisher *events.Publisher  // nil: a dry run
 	consumer  jetstream.Consumer // nil: nobody waits
-	memory    oprun.Memory
-	began     time.Time // by the clock here
-	msgID     string    // what the Nats-Msg-Ids of this run begin with: none is another's
+	memory    oprun.Memory       // as of the last batch, but for its Now, which is that of the beginning
+	ours      events.Filter      // the subjects of jobs
+	began     time.Time          // by the clock here
+	msgID     string             // what the Nats-Msg-Ids of this run begin with: none is another's
 	pace      pacer
 	scopes    map[dedupe.Scope]bool // does the ledger know it?
 	batch     []item
@@ -175,6 +176,7 @@ func newReplay(ctx context.Context, js jetstream.JetStream, ledger *oprun.Ledger
 		scopes: map[dedupe.Scope]bool{}, ran: map[uuid.UUID]struct{}{}, tally: tally{},
 		report: Report{ReplayID: config.ID, AsNew: config.AsNew, DryRun: config.DryRun, Stream: config.Stream},
 	}
+	r.ours.Subject = config.Filter.Subjects.All()
 	r.pace = pacer{rate: config.Rate, speed: config.Speed, began: r.began}
 	if r.memory, err = ledger.Memory(ctx); err != nil {
 		return nil, err

@@ -123,6 +123,9 @@ func (r *replay) judge(ctx context.Context) error {
 	if len(batch) == 0 {
 		return nil
 	}
+	if err := r.remember(ctx); err != nil {
+		return err
+	}
 	accounts, err := r.ask(ctx, batch)
 	if err != nil {
 		return err
@@ -142,6 +145,20 @@ func (r *replay) judge(ctx context.Context) error {
 		return err
 	}
 	r.tell()
+	return nil
+}
+
+// remember asks the ledger how far back it knows everything: retention goes on meanwhile, and a request whose id is not
+// dated would run again.
+func (r *replay) remember(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, accountPatience)
+	defer cancel()
+	memory, err := r.ledger.Memory(ctx)
+	if err != nil {
+		return err
+	}
+	memory.Now = r.memory.Now // when the replay began: what has ended since is an effect of it
+	r.memory = memory
 	return nil
 }
 
@@ -168,6 +185,10 @@ func (r *replay) account(ctx context.Context, stream string, sightings []oprun.S
 
 // decide does with one message what the ledger's account of it asks for.
 func (r *replay) decide(ctx context.Context, i *item, has oprun.Account) error {
+	if !r.ours.Match(i.recorded) { // it would go to somebody else, to the broker itself perhaps
+		r.refuse(i, dedupe.Malformed)
+		return nil
+	}
 	if !r.config.AsNew && !r.covers(i) {
 		if !r.config.SkipOld {
 			old := r.tooOld(i)

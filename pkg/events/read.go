@@ -190,17 +190,26 @@ func (r *reader) fetch(ctx context.Context) (batch []Message, end bool, err erro
 	}
 }
 
-// hides reports whether an answer has more header than could be read: its own may be in the rest, and what looks like them
-// somebody else's. Spaces that reading took away are taken for such a rest, which costs a request and nothing else.
+// addedLeast is the least that the server adds to a message. It adds it at the end: of a block that ends early, all of it is
+// in the rest.
+const addedLeast = len("Nats-Stream: S\r\nNats-Subject: s\r\nNats-Sequence: 1\r\nNats-Time-Stamp: 2006-01-02T15:04:05Z\r\n" +
+	"Nats-Num-Pending: 0\r\nNats-Last-Sequence: 0\r\n")
+
+// hides reports whether an answer may have so much more header than was read that the server's own is in it, and what looks
+// like that somebody else's. What was read counts as the least that it can have been on the wire, where a line needs no
+// space and no carriage return: whoever saves on many lines cannot hide as much behind them. An honest message of very many
+// headers is taken for such a one, too, which costs a request and nothing else.
 func hides(answer *nats.Msg) bool {
-	wire := answer.Size() - len(answer.Subject) - len(answer.Reply) - len(answer.Data)
-	known := len("NATS/1.0\r\n\r\n")
+	unread := answer.Size() - len(answer.Subject) - len(answer.Reply) - len(answer.Data)
 	for name, values := range answer.Header {
 		for _, value := range values {
-			known += len(name) + len(": \r\n") + len(value)
+			unread -= len(":\n") + len(value)
+			if name != "Status" && name != "Description" { // those may stand in the first line, without their names
+				unread -= len(name)
+			}
 		}
 	}
-	return wire > known
+	return unread >= addedLeast
 }
 
 // unreadable goes around a message whose header block is none, or ends before its end: it hides what the server adds,

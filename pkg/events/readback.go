@@ -28,6 +28,15 @@ func ReadBack(ctx context.Context, js jetstream.JetStream, stream string, seq ui
 	return m, err
 }
 
+// ReadNext is ReadBack of the first message of a subject, with wildcards, at this place or behind it.
+func ReadNext(ctx context.Context, js jetstream.JetStream, stream string, seq uint64, subject string) (Message, error) {
+	m, err := leaderGet(ctx, js, stream, getRequest{Seq: seq, Subject: subject})
+	if err != nil && !errors.Is(err, ErrNoMessage) {
+		err = fmt.Errorf("read the message of stream %s behind %d: %w", stream, seq, err)
+	}
+	return m, err
+}
+
 // leaderGet asks the stream's leader for one message.
 func leaderGet(ctx context.Context, js jetstream.JetStream, stream string, request getRequest) (Message, error) {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"oprun.example/pkg/events"
 )
 
 // streamGauges are what JetStream tells of this worker's consumer and its stream. While it does not answer they are left out.
@@ -58,7 +60,7 @@ func (w *Worker) streamFigures(ctx context.Context) (*streamFigures, error) {
 	}
 	f := &streamFigures{consumer: consumer.CachedInfo(), stream: stream.CachedInfo(), oldest: w.oldestInHand()}
 	if f.consumer.NumPending > 0 {
-		waiting, err := oldestPending(ctx, stream, f.consumer)
+		waiting, err := oldestPending(ctx, w.js, f.consumer)
 		if err != nil {
 			return nil, err
 		}
@@ -79,20 +81,21 @@ func (w *Worker) oldestInHand() (oldest time.Time) {
 	return oldest
 }
 
-// oldestPending returns when the first message was stored that the consumer has yet to deliver.
-func oldestPending(ctx context.Context, stream jetstream.Stream, consumer *jetstream.ConsumerInfo) (oldest time.Time, err error) {
+// oldestPending returns when the first message was stored that the consumer has yet to deliver. It asks the stream's leader: in a direct
+// get's answer, a message may lie about its time.
+func oldestPending(ctx context.Context, js jetstream.JetStream, consumer *jetstream.ConsumerInfo) (oldest time.Time, err error) {
 	filters := consumer.Config.FilterSubjects
 	if len(filters) == 0 {
 		filters = []string{orDefault(consumer.Config.FilterSubject, ">")}
 	}
 	for _, filter := range filters {
-		next, err := stream.GetMsg(ctx, consumer.Delivered.Stream+1, jetstream.WithGetMsgSubject(filter))
+		next, err := events.ReadNext(ctx, js, consumer.Stream, consumer.Delivered.Stream+1, filter)
 		switch {
-		case errors.Is(err, jetstream.ErrMsgNotFound): // taken meanwhile, or of another filter
+		case errors.Is(err, events.ErrNoMessage): // taken meanwhile, or of another filter
 		case err != nil:
 			return oldest, err
 		default:
-			oldest = older(oldest, next.Time)
+			oldest = older(oldest, next.StoredAt)
 		}
 	}
 	return oldest, nil

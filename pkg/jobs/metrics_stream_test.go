@@ -1,6 +1,8 @@
 package jobs
 
 import (
+	"fmt"
+	"io"
 	"testing"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"oprun.example/pkg/catalog"
+	"oprun.example/pkg/dedupe"
 	"oprun.example/pkg/events"
 )
 
@@ -74,6 +77,21 @@ func TestStreamGauges(t *testing.T) {
 		w.hands.arrived(&delivery{msg: messages[0], arrived: time.Now().Add(-time.Minute)})
 		if at := look(t, newStreamGauges(w)).metric(t, "jetstream_oldest_unclaimed_timestamp_seconds"); at != s.storedAt(1) {
 			t.Errorf("the oldest is of %v, want that of the message in hand, %v", at, s.storedAt(1))
+		}
+	})
+
+	t.Run("believe no message about its own age", func(t *testing.T) {
+		t.Parallel()
+		s := newStack(t)
+		const block = "NATS/1.0\r\nNats-Stream: JOBS\r\nNats-Subject: x\r\nNats-Sequence: 1\r\nNats-Time-Stamp: 2999-01-01T00:00:00Z\r\n\r\nX: 1\r\n\r\n"
+		line := must(s.conn.Opts.InProcessServer.InProcessConn())(t)
+		t.Cleanup(func() { _ = line.Close() })
+		go func() { _, _ = io.Copy(io.Discard, line) }() // a pipe has no room for what nobody reads
+		subject := events.Subjects{}.Subject(dedupe.Tenant(s.tenant), testType)
+		must(fmt.Fprintf(line, "CONNECT {\"headers\":true}\r\nHPUB %s %d %d\r\n%s{}\r\n", subject, len(block), len(block)+2, block))(t)
+		s.eventually("the message to be stored", func() bool { return s.consumer().NumPending == 1 })
+		if at := look(t, newStreamGauges(s.idle(Config{}))).metric(t, "jetstream_oldest_unclaimed_timestamp_seconds"); at != unixSeconds(must(events.ReadBack(t.Context(), s.js, "JOBS", 1))(t).StoredAt) {
+			t.Errorf("the oldest is of %v", at)
 		}
 	})
 

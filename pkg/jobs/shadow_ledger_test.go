@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"context"
+	"errors"
+	"iter"
 	"strings"
 	"testing"
 
@@ -33,6 +35,42 @@ func TestShadowInACopy(t *testing.T) {
 	}
 	if report = s.shadowDiff("copied"); report.Different != 0 || report.Totals[0].Outcomes != 1 {
 		t.Errorf("in a copy: %+v", report)
+	}
+}
+
+// A claim that meets a lock is sent again: it says nothing of the record.
+func TestShadowWaitsForLocks(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	records := func(yield func(events.Message, error) bool) {
+		tx := must(s.pool.Begin(t.Context()))(t) // in the schema that has just been made
+		must(tx.Exec(t.Context(), "lock table oprun_shadow_locked.operation_runs in share mode"))(t)
+		over := make(chan error)
+		go func() {
+			_, err := tx.Exec(t.Context(), "select pg_sleep(1.5)")
+			over <- errors.Join(err, tx.Rollback(t.Context()))
+		}()
+		for m, err := range s.records(`{"key":"a"}`) {
+			yield(m, err)
+		}
+		check(t, <-over)
+	}
+	tally := must(must(NewShadow(s.ledger, s.catalog, writing(), ShadowConfig{Name: "locked"}))(t).Run(t.Context(), batched(records)))(t)
+	if tally.Executed != 1 {
+		t.Errorf("it played %+v", tally)
+	}
+}
+
+// batched are records of a whole batch, of which the last come again: they are played before the next is asked for.
+func batched(records iter.Seq2[events.Message, error]) iter.Seq2[events.Message, error] {
+	return func(yield func(events.Message, error) bool) {
+		for m, err := range records {
+			for range shadowBatch {
+				if !yield(m, err) {
+					return
+				}
+			}
+		}
 	}
 }
 

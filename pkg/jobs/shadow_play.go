@@ -91,10 +91,14 @@ func (p *shadowPlay) run(ctx context.Context, i *shadowItem) error {
 	q.Cools, q.Follows = false, false // judged already, by the ledger's own time
 	q.Lease = i.spec.job.Timeout + time.Hour
 	who := oprun.Claimer{Worker: p.worker, Stream: i.message.Stream, AckWait: time.Minute}
-	for ctx.Err() == nil {
+	for asked := time.Now(); ctx.Err() == nil; {
 		answer, err := p.made.Claim(ctx, who, q)
 		if err != nil {
 			return err
+		}
+		if answer.Verdict == dedupe.Busy && time.Since(asked) < busyPatience { // it met a lock: on a busy database Postgres' own, of the table
+			pauseFor(ctx, busyPause)
+			continue
 		}
 		if answer.Verdict != dedupe.Execute {
 			return i.unlucky(answer)
@@ -103,9 +107,25 @@ func (p *shadowPlay) run(ctx context.Context, i *shadowItem) error {
 		if err != nil || !again {
 			return err
 		}
-		q.Named, q.Token = true, uuid.New()
+		q.Named, q.Token, asked = true, uuid.New(), time.Now()
 	}
 	return context.Cause(ctx)
+}
+
+// How often a claim that is busy is sent again, and for how long.
+const (
+	busyPause    = 50 * time.Millisecond
+	busyPatience = 30 * time.Second
+)
+
+// pauseFor returns after a while, or when the context ends.
+func pauseFor(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }
 
 // unlucky notes that a claim was answered with another verdict.

@@ -18,14 +18,13 @@ type Effects struct {
 	conn *pgxpool.Conn // to be given back with the end of the transaction, unless nil
 
 	shadow *Shadow // whose Land takes the effects back; nil: the ledger's commits them
+	writes string  // in a shadow: what the connection's own default is, see readOnlySQL
 }
 
 // Begin starts a transaction for a handler's effects, on the caller's pool. End it with Land; or with Rollback, which may be
 // deferred as usual.
-func (l *Ledger) Begin(ctx context.Context) (*Effects, error) { return beginOn(ctx, l.pool) }
-
-func beginOn(ctx context.Context, pool *pgxpool.Pool) (*Effects, error) {
-	conn, err := pool.Acquire(ctx)
+func (l *Ledger) Begin(ctx context.Context) (*Effects, error) {
+	conn, err := l.pool.Acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +52,11 @@ func (e *Effects) Rollback(ctx context.Context) error {
 func (e *Effects) release() {
 	e.Tx = over
 	if e.conn != nil {
-		e.conn.Release()
+		if e.shadow != nil {
+			release(e.conn, e.writes)
+		} else {
+			e.conn.Release()
+		}
 		e.conn = nil
 	}
 }

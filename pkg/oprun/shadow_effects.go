@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"oprun.example/migrations"
 )
@@ -43,17 +45,50 @@ func (s *Shadow) On(tx pgx.Tx) *Tx { return s.real.On(tx) }
 // Begin starts a transaction for a handler's effects. Nothing of it will ever be committed: Land checks its deferred
 // constraints, rolls it back, and ends the run in the shadow; a commit by any other means fails.
 func (s *Shadow) Begin(ctx context.Context) (*Effects, error) {
-	e, err := beginOn(ctx, cmp.Or(s.Effects, s.real.pool))
+	conn, err := cmp.Or(s.Effects, s.real.pool).Acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.guard(ctx, e); err != nil {
-		_ = e.Rollback(context.WithoutCancel(ctx))
+	e := &Effects{conn: conn, shadow: s}
+	if err := s.guarded(ctx, e); err != nil {
+		e.release()
 		return nil, fmt.Errorf("guard the shadow's transaction: %w", err)
 	}
-	e.shadow = s
 	return e, nil
 }
+
+// guarded begins the transaction. A handler that ends it by a statement of its own goes on where nothing can be written.
+func (s *Shadow) guarded(ctx context.Context, e *Effects) (err error) {
+	if e.writes, err = setReadOnly(ctx, e.conn, "on"); err != nil {
+		return err
+	}
+	if e.Tx, err = e.conn.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadWrite}); err != nil {
+		return err
+	}
+	if err = s.guard(ctx, e); err != nil {
+		_ = e.Tx.Rollback(context.WithoutCancel(ctx))
+	}
+	return err
+}
+
+func setReadOnly(ctx context.Context, conn *pgxpool.Conn, setting string) (before string, err error) {
+	var now string
+	err = conn.QueryRow(ctx, readOnlySQL, setting).Scan(&before, &now)
+	return before, err
+}
+
+// release gives a shadow's connection back as it was, and else none.
+func release(conn *pgxpool.Conn, writes string) {
+	ctx, cancel := context.WithTimeout(context.Background(), releasePatience)
+	defer cancel()
+	if _, err := setReadOnly(ctx, conn, writes); err != nil {
+		_ = conn.Conn().Close(ctx)
+	}
+	conn.Release()
+}
+
+// releasePatience bounds how long a connection that does not answer is waited for.
+const releasePatience = 10 * time.Second
 
 // guard sees to it that a transaction cannot commit.
 func (s *Shadow) guard(ctx context.Context, e *Effects) error {

@@ -115,6 +115,12 @@ func (s *scene) commitsNothing(copied *pgxpool.Pool) {
 			_, err := tx.Exec(s.t.Context(), "commit")
 			return err
 		},
+		"ROLLBACK": func(tx *Effects) error {
+			_, err := tx.Exec(s.t.Context(), "rollback")
+			must(s.t, err)
+			_, err = tx.Exec(s.t.Context(), "insert into effects values ($1)", uuid.New())
+			return err
+		},
 		"conn": func(tx *Effects) error {
 			_, err := tx.Conn().Exec(s.t.Context(), "commit")
 			return err
@@ -124,7 +130,11 @@ func (s *scene) commitsNothing(copied *pgxpool.Pool) {
 		must(s.t, err)
 		_, err = tx.Exec(s.t.Context(), "insert into effects values ($1)", uuid.New())
 		must(s.t, err)
-		if err := commit(tx); err == nil || !strings.Contains(err.Error(), "a_shadow_commits_nothing") {
+		if err := commit(tx); name == "ROLLBACK" {
+			if err == nil { // and it goes on outside of any transaction
+				s.t.Errorf("%s: what follows is carried out", name)
+			}
+		} else if err == nil || !strings.Contains(err.Error(), "a_shadow_commits_nothing") {
 			s.t.Errorf("%s: %v", name, err)
 		}
 		_ = tx.Rollback(s.t.Context())

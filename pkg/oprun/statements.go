@@ -110,6 +110,7 @@ var (
 	guardTableSQL   = statement("shadow/guard_table")
 	unguardSQL      = statement("shadow/unguard")
 	constraintsSQL  = statement("shadow/constraints")
+	readOnlySQL     = statement("shadow/read_only")
 	copyScopesSQL   = statement("shadow/scopes")
 	shadowBegunSQL  = statement("shadow/begun")
 	shadowEndedSQL  = statement("shadow/finished")

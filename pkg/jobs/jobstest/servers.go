@@ -42,7 +42,7 @@ func (b *Bench) openDatabase() {
 	if theirs {
 		b.takeTurn()
 	}
-	b.migrate()
+	b.migrate(theirs)
 	b.Ledger, err = oprun.Open(b.ctx, b.Pool)
 	b.check("open the ledger", err)
 	b.t.Cleanup(b.Ledger.Close)
@@ -69,12 +69,16 @@ func (b *Bench) takeTurn() {
 	b.check("wait for the other benches on this database", err)
 }
 
-// migrate makes the ledger's schema and the user's tables.
-func (b *Bench) migrate() {
+// migrate makes the ledger's schema and the user's tables. A ledger that may be a real one is not even brought up to date.
+func (b *Bench) migrate(theirs bool) {
 	b.t.Helper()
 	conn, err := b.Pool.Acquire(b.ctx)
 	b.check("connect to the database", err)
 	defer conn.Release()
+	if version, err := migrations.Version(b.ctx, conn.Conn()); theirs && (err != nil || version > 0) {
+		b.check("look at the ledger", err)
+		b.refuseRealLedger(b.ctx, conn)
+	}
 	_, err = migrations.Up(b.ctx, conn.Conn())
 	b.check("migrate the ledger", err)
 	if b.config.Migrate != nil {
@@ -85,14 +89,20 @@ func (b *Bench) migrate() {
 // clear removes what benches have left in the ledger.
 func (b *Bench) clear() {
 	b.t.Helper()
-	var foreign int
 	ctx := context.WithoutCancel(b.ctx)
-	b.check("look for active runs", b.Pool.QueryRow(ctx, foreignSQL, workspace).Scan(&foreign))
+	b.refuseRealLedger(ctx, b.Pool)
+	_, err := b.Pool.Exec(ctx, clearSQL, workspace)
+	b.check("clear the ledger", err)
+}
+
+// refuseRealLedger ends the test when others are at work in the ledger.
+func (b *Bench) refuseRealLedger(ctx context.Context, db oprun.DB) {
+	b.t.Helper()
+	var foreign int
+	b.check("look for active runs", db.QueryRow(ctx, foreignSQL, workspace).Scan(&foreign))
 	if foreign > 0 {
 		b.t.Fatalf("jobstest: the ledger in this database has %d active runs that are none of a bench's: give the tests a database of their own", foreign)
 	}
-	_, err := b.Pool.Exec(ctx, clearSQL, workspace)
-	b.check("clear the ledger", err)
 }
 
 // openStream has a stream ready.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -52,9 +53,19 @@ func TestLedgerInUse(t *testing.T) {
 	_, tenant, err := ledger.Seed(t.Context(), "")
 	dispatcher := jobs.NewDispatcher(ledger, types, nil, jobs.DispatcherConfig{})
 	run := check(dispatcher.Dispatch(t.Context(), dedupe.Tenant(check(tenant, err)(t).ExternalID), "orders.confirm", seven))(t)
+	// one of an earlier version, of which a bench might think that it may change it
+	check(pool.Exec(t.Context(), "delete from oprun.schema_migrations where version > 1"))(t)
+	migrate := func(context.Context, *pgx.Conn) error {
+		t.Error("tables were made")
+		return nil
+	}
 	wantFailure(t, func(t jobstest.TB) {
-		jobstest.New(t, types, confirming(), jobstest.Config{Pool: pool})
+		jobstest.New(t, types, confirming(), jobstest.Config{Pool: pool, Migrate: migrate})
 	}, "1 active runs that are none of a bench's", "a database of their own")
+	var version int
+	if err := pool.QueryRow(t.Context(), "select max(version) from oprun.schema_migrations").Scan(&version); err != nil || version != 1 {
+		t.Errorf("the ledger was brought to version %d (%v)", version, err)
+	}
 	if _, err := ledger.Run(t.Context(), run.ID); err != nil {
 		t.Error(err)
 	}
