@@ -36,10 +36,10 @@ func refusalOf(number int, line []byte, err error) refusal {
 
 // refusals is the file that keeps the lines that were not published. It is made with the first of them.
 type refusals struct {
-	path string
-	file *os.File // nil: none yet
-	out  *bufio.Writer
-	size int64
+	path         string
+	file         *os.File // nil: none yet
+	out          *bufio.Writer
+	size, synced int64
 }
 
 // openRefusals keeps the first bytes of the file, which an earlier run has written, and drops the rest, which this one writes again.
@@ -90,11 +90,13 @@ func (r *refusals) add(refused refusal) error {
 	return nil
 }
 
+// flush brings what was added to the disk: the resume file, which is written next, counts on it.
 func (r *refusals) flush() error {
-	if r.file == nil {
+	if r.file == nil || r.out.Buffered() == 0 && r.size == r.synced {
 		return nil
 	}
-	if err := r.out.Flush(); err != nil {
+	r.synced = r.size
+	if err := errors.Join(r.out.Flush(), r.file.Sync()); err != nil {
 		return fmt.Errorf("write the file of refusals: %w", err)
 	}
 	return nil

@@ -98,8 +98,17 @@ func (s *state) write(path string, place func(from, to string) error) error {
 	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return fmt.Errorf("write the resume file: %w", err)
 	}
-	if err := place(file.Name(), path); err != nil {
+	if err := errors.Join(place(file.Name(), path), syncFolder(filepath.Dir(path))); err != nil {
 		return fmt.Errorf("write the resume file: %w", err)
 	}
 	return nil
+}
+
+// syncFolder brings a file's name to the disk.
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }

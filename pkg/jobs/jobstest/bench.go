@@ -29,7 +29,7 @@ type Config struct {
 
 	// DatabaseURL is a database of yours that tests may use, and Pool is one that is open already. The bench brings the
 	// ledger's schema up to date there, works in a workspace of its own, and clears that up after the test. Benches on one
-	// database take turns, whatever process they are in. A ledger with other active runs is refused: it may be a real one.
+	// database take turns, whatever process they are in. A ledger with runs of others is refused: it may be a real one.
 	// Default: a database of the test's own in a private Postgres, which all tests of the process share.
 	DatabaseURL string
 	Pool        *pgxpool.Pool

@@ -95,13 +95,13 @@ func (b *Bench) clear() {
 	b.check("clear the ledger", err)
 }
 
-// refuseRealLedger ends the test when others are at work in the ledger.
+// refuseRealLedger ends the test when others have worked in the ledger.
 func (b *Bench) refuseRealLedger(ctx context.Context, db oprun.DB) {
 	b.t.Helper()
 	var foreign int
-	b.check("look for active runs", db.QueryRow(ctx, foreignSQL, workspace).Scan(&foreign))
+	b.check("look for runs of others", db.QueryRow(ctx, foreignSQL, workspace).Scan(&foreign))
 	if foreign > 0 {
-		b.t.Fatalf("jobstest: the ledger in this database has %d active runs that are none of a bench's: give the tests a database of their own", foreign)
+		b.t.Fatalf("jobstest: the ledger in this database has %d runs that are none of a bench's: give the tests a database of their own", foreign)
 	}
 }
 
