@@ -37,12 +37,8 @@ func (c *auditCommand) validate() error {
 		return fmt.Errorf("--limit %d: write 1 to %d", c.Limit, most)
 	case c.Grace < 0:
 		return fmt.Errorf("--grace %s: write a duration, as in 90s", c.Grace)
-	case c.ToSeq != 0 && c.ToSeq < c.FromSeq:
-		return fmt.Errorf("--to-seq %d is before --from-seq %d", c.ToSeq, c.FromSeq)
-	case !c.Until.IsZero() && !c.Until.After(c.Since.Time):
-		return errors.New("--until is not after --since")
 	}
-	return nil
+	return proc.ValidPart(c.FromSeq, c.ToSeq, c.Since, c.Until)
 }
 
 // Run audits and shows what it found.

@@ -34,8 +34,9 @@ func (f *shadowFlags) validate(fromStream bool) error {
 		return errors.New("--shadow wants a record: write --from <file>, or --stream <name>")
 	case f.From != "" && fromStream:
 		return errors.New("--from and --stream exclude each other")
-	case !f.Until.IsZero() && !f.Until.After(f.Since.Time):
-		return errors.New("--until is not after --since")
+	}
+	if err := proc.ValidPart(0, 0, f.Since, f.Until); err != nil {
+		return err
 	}
 	return oprun.ValidShadow(f.Shadow)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -30,15 +29,10 @@ func (p *picks) validate() error {
 			return fmt.Errorf("--type %s: %w", jobType, err)
 		}
 	}
-	switch {
-	case strings.ContainsAny(p.Subject, " \t\r\n"):
+	if strings.ContainsAny(p.Subject, " \t\r\n") {
 		return fmt.Errorf("--subject %q: a subject has no spaces", p.Subject)
-	case p.ToSeq != 0 && p.ToSeq < p.FromSeq:
-		return fmt.Errorf("--to-seq %d is before --from-seq %d", p.ToSeq, p.FromSeq)
-	case !p.Until.IsZero() && !p.Until.After(p.Since.Time):
-		return errors.New("--until is not after --since")
 	}
-	return nil
+	return proc.ValidPart(p.FromSeq, p.ToSeq, p.Since, p.Until)
 }
 
 func (p *picks) filter(subjects events.Subjects) events.Filter {

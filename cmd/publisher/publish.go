@@ -60,7 +60,11 @@ func (c *publishCommand) Run(ctx context.Context, a *app) error {
 	if err := c.validateOne(); err != nil {
 		return err
 	}
-	declared, job, err := c.declaration(a.Catalog)
+	declared, err := loadCatalog("catalog", a.Catalog)
+	if err != nil {
+		return err
+	}
+	job, err := c.declaration(declared, a.Catalog)
 	if err != nil {
 		return err
 	}
@@ -111,20 +115,16 @@ func (c *publishCommand) publish(ctx context.Context, a *app, js jetstream.JetSt
 	return receiptOf(request, ack, a.subjects()), ack, nil
 }
 
-// declaration finds what the catalogue says of the type.
-func (c *publishCommand) declaration(path string) (*catalog.Catalog, catalog.Job, error) {
-	declared, err := loadCatalog("catalog", path)
-	if err != nil {
-		return nil, catalog.Job{}, err
-	}
+// declaration finds what the catalogue of this path says of the type.
+func (c *publishCommand) declaration(declared *catalog.Catalog, path string) (catalog.Job, error) {
 	job, ok := declared.Jobs[c.Type]
 	if !ok {
-		return nil, job, misuse("publish", "--type: %s declares no job type %q, but %s", path, c.Type, someTypes(declared))
+		return job, misuse("publish", "--type: %s declares no job type %q, but %s", path, c.Type, someTypes(declared))
 	}
 	if scope := c.scope(); scope.ID != uuid.Nil && scope.Kind != job.ScopeKind {
-		return nil, job, misuse("publish", "--%s: %s is a job of a %s", scope.Kind, c.Type, job.ScopeKind)
+		return job, misuse("publish", "--%s: %s is a job of a %s", scope.Kind, c.Type, job.ScopeKind)
 	}
-	return declared, job, nil
+	return job, nil
 }
 
 // someTypes are the declared job types by name, the first ten of them, for who has mistyped one.

@@ -60,7 +60,7 @@ func (c *publishCommand) validateMany() error {
 func (c *publishCommand) publishMany(ctx context.Context, a *app) error {
 	declared, err := loadCatalog("catalog", a.Catalog)
 	if err == nil && c.Type != "" {
-		_, _, err = c.declaration(a.Catalog)
+		_, err = c.declaration(declared, a.Catalog)
 	}
 	if err != nil {
 		return err

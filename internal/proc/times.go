@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -21,6 +22,17 @@ func (m *Moment) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%q is neither a duration, as in 90m or 7d, nor a time, as in 2026-01-31T15:04:05Z", text)
 	}
 	m.Time = time.Now().Add(-ago)
+	return nil
+}
+
+// ValidPart reports which flags of a part of a stream or a record exclude each other. What is zero bounds nothing.
+func ValidPart(fromSeq, toSeq uint64, since, until Moment) error {
+	switch {
+	case toSeq != 0 && toSeq < fromSeq:
+		return fmt.Errorf("--to-seq %d is before --from-seq %d", toSeq, fromSeq)
+	case !until.IsZero() && !until.After(since.Time):
+		return errors.New("--until is not after --since")
+	}
 	return nil
 }
 
